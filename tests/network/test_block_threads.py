@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -172,13 +172,32 @@ def test_a_network_makes_the_same_of_blocks_side_by_side() -> None:
 @pytest.mark.parametrize("times", [1, 2, 3, 4])
 def test_blocks_come_out_even_where_they_do_not_become_too_low(times: int) -> None:
     for height, width in ((560, 560), (1000, 1400), (385, 900), (2000, 300)):
-        usual = list(_blocks(((0, height), (8, 8 + width)), 384, 4))
-        cut = list(_blocks(((0, height), (8, 8 + width)), 384, 4, times, lowest=40))
+        place = ((0, height), (8, 8 + width))
+        usual, cut = list(_blocks(place, 384, 4)), list(_blocks(place, 384, 4, times, lowest=40))
         assert len(cut) % times == 0
-        assert len(cut) < len(usual) + times * len({x for _, x in usual})
-        assert {x for _, x in cut} == {x for _, x in usual}
-        assert list(_blocks(((0, height), (8, 8 + width)), 384, 4, times, lowest=height)) == usual
-        covered = torch.zeros(height, width)
-        for (y0, y1), (x0, x1) in cut:
-            covered[y0:y1, x0 - 8 : x1 - 8] = 1
-        assert bool(covered.all())
+        assert len(cut) < len(usual) + times * len({x for (_, x), _ in usual})
+        assert {x for (_, x), _ in cut} == {x for (_, x), _ in usual}
+        assert list(_blocks(place, 384, 4, times, lowest=height)) == usual
+        count = torch.zeros(height, width)
+        for block, own in cut:
+            (y0, y1), (x0, x1) = own
+            count[y0:y1, x0 - 8 : x1 - 8] += 1
+            assert all(a <= c < d <= b for (a, b), (c, d) in zip(block, own, strict=True))
+        assert bool((count == 1).all())  # every place is one block's own
+        assert len({tuple(b - a for a, b in block) for block, _ in cut}) == 1
+
+
+@two_processors
+@pytest.mark.usefixtures("processors")
+def test_whichever_block_is_done_first_the_same_bits_come_out() -> None:
+    torch.manual_seed(0)
+    network = Generator(1, 2, 4).eval()
+    image, place = torch.rand(1, 1, 328, 296), ((0, 328), (0, 296))
+
+    class LastFirst(OneByOne):
+        def done(self, pieces: Sequence[Callable[[], None]]) -> Iterator[None]:
+            return super().done(pieces[::-1])
+
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        first = network.stages.run(image, place, 72, OneByOne(2))
+        assert torch.equal(first, network.stages.run(image, place, 72, LastFirst(2)))

@@ -96,13 +96,16 @@ def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
             (data.draw(st.integers(0, 9)), data.draw(st.integers(1, 90))) for _ in range(2)
         )
     )
-    blocks = list(_blocks(place, edge, grid))
+    blocks, own = zip(*_blocks(place, edge, grid), strict=True)
     assert len({(y[1] - y[0], x[1] - x[0]) for y, x in blocks}) == 1
     assert all(start % grid == 0 for block in blocks for start, _ in block)
     for axis in range(2):
         covered = sorted({block[axis] for block in blocks})
         assert (covered[0][0], covered[-1][1]) == place[axis]
         assert all(after <= stop for (_, stop), (after, _) in itertools.pairwise(covered))
+        parts = sorted({each[axis] for each in own})
+        assert (parts[0][0], parts[-1][1]) == place[axis]
+        assert all(after == stop for (_, stop), (after, _) in itertools.pairwise(parts))
 
 
 @given(st.data())

@@ -25,7 +25,8 @@ from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.stopping import portion
 
-_Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
+_Span = tuple[int, int]  # start and stop
+_Spans = tuple[_Span, _Span]  # along y and along x
 
 _WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to five times as long for others
 _WIDER, _LARGER = 0.6, 1.2  # edges by which a block may be wider, and times as large as a square
@@ -176,10 +177,10 @@ class Stages:
             within, unit = _shared(each.spans for each in given), self._unit(stage)
             pieces = []
             lowest = max(_LOWEST * (size or 0), _LEAST_MARGINS * margin)
-            for block in _blocks(place, size, stage.grid, blocks.count, lowest):
+            for block, own in _blocks(place, size, stage.grid, blocks.count, lowest):
                 around = _around(block, margin, stage.grid, shape)
                 around = _widened(around, stage.grid, unit, within)
-                pieces.append(partial(_carry_out, stage, given, around, made, block))
+                pieces.append(partial(_carry_out, stage, given, around, made, own))
             with portion(spent / total, (spent + stage.cost) / total):
                 for number, _ in enumerate(blocks.done(pieces), start=1):
                     with portion(0, number / len(pieces)):
@@ -219,9 +220,9 @@ class _Map:
         """What lies at a place within it."""
         return _part(self.whole, self.spans, spans, self._stride)
 
-    def fill(self, block: _Spans, values: Tensor, origin: _Spans) -> None:
-        """Take what belongs to it of a block, from values that begin at `origin`."""
-        common = _common(block, self.spans)
+    def fill(self, own: _Spans, values: Tensor, origin: _Spans) -> None:
+        """Take what belongs to it of a block's own part, from values that begin at `origin`."""
+        common = _common(own, self.spans)
         if common is None:
             return
         part = _part(values, origin, common, self._stride)
@@ -236,13 +237,13 @@ class _Map:
 
 
 def _carry_out(
-    stage: Stage, given: Sequence[_Map], around: _Spans, made: Mapping[str, _Map], block: _Spans
+    stage: Stage, given: Sequence[_Map], around: _Spans, made: Mapping[str, _Map], own: _Spans
 ) -> None:
-    """A stage on one block, and what is around it."""
+    """A stage on one block and what is around it; kept is the block's own part."""
     values = stage.run(*(each.part(around) for each in given))
     for name, part in zip(stage.outputs, values, strict=True):
         if name in made:
-            made[name].fill(block, part, around)
+            made[name].fill(own, part, around)
 
 
 def _around(spans: _Spans, margin: int, grid: int, shape: tuple[int, int]) -> _Spans:
@@ -290,27 +291,32 @@ def _common(one: _Spans, other: _Spans) -> _Spans | None:
 
 def _blocks(
     spans: _Spans, edge: int | None, grid: int, times: int = 1, lowest: float = 1
-) -> Iterator[_Spans]:
+) -> Iterator[tuple[_Spans, _Spans]]:
     """A place cut into blocks of one size, for which kernels are made once; the last of a row may
-    overlap the one before. Along x they are cut as seldom as can be, and along y so that they are
-    hardly larger than squares of that edge, and that `times` of them at a time come out even, if
-    none is made lower than `lowest` by that.
+    overlap the one before. With each block comes its own part, which no other has: so the same
+    comes out to the last bit, whichever is done first. Along x they are cut as seldom as can be,
+    and along y so that they are hardly larger than squares of that edge, and that `times` of them
+    at a time come out even, if none is made lower than `lowest` by that.
     """
     (y0, y1), (x0, x1) = spans
     if edge is None:
-        return iter([spans])
+        return iter([(spans, spans)])
     columns = _cuts((x0, x1), math.ceil((x1 - x0) / edge - _WIDER), grid)
-    width = columns[0][1] - columns[0][0]
+    width = columns[0][0][1] - columns[0][0][0]
     pieces = max(1, math.ceil((y1 - y0) * width / (_LARGER * edge**2)))
     even = next(n for n in range(pieces, pieces + times) if n * len(columns) % times == 0)
     rows = _cuts((y0, y1), even if (y1 - y0) / even >= lowest else pieces, grid)
-    return ((y, x) for y in rows for x in columns)
+    return (((y, x), (own_y, own_x)) for y, own_y in rows for x, own_x in columns)
 
 
-def _cuts(span: tuple[int, int], pieces: int, grid: int) -> list[tuple[int, int]]:
+def _cuts(span: _Span, pieces: int, grid: int) -> list[tuple[_Span, _Span]]:
+    """Pieces of one length, and of each the part that no other has."""
     start, stop = span
     step = min(-(-(stop - start) // (max(1, pieces) * grid)) * grid, stop - start)
-    return [(min(at, stop - step), min(at, stop - step) + step) for at in range(start, stop, step)]
+    return [
+        ((min(at, stop - step), min(at + step, stop)), (at, min(at + step, stop)))
+        for at in range(start, stop, step)
+    ]
 
 
 def _slices(spans: _Spans, origin: _Spans, stride: float) -> tuple[slice, slice]:
