@@ -54,7 +54,7 @@ def main() -> None:
             with others(count):
                 seconds = statistics.median(restored(image, model) for _ in range(TIMES))
             alone = seconds if alone is None else alone
-            fair = max(1.0, (processors + count) / processors)
+            fair = (processors + count) / processors
             cells = [
                 f"{edge}²",
                 str(count),

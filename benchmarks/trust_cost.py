@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from busy import micrograph
 
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import Assessing, Planned, Request, carry_out
 from napari_mdeblurgan.restoration.engine import restore_steps
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.samples import sample_path
-from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.trust.assess import assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.plan import plan_trust
 
-SAMPLES = {"rgb-x2": "leaf_epidermis", "gray-x2": "nuclei"}
+MODELS = ("rgb-x2", "gray-x2")
 
 
 def main() -> None:
@@ -48,13 +48,10 @@ def main() -> None:
         else "model    pixels        restored  watched  planned  mapped  added   "
         "arrays of the mapping"
     )
-    for name, sample in SAMPLES.items():
-        model, picture = load_model(name), read_image(sample_path(sample)).data
+    for name in MODELS:
+        model = load_model(name)
         for edge in wishes.edges:
-            repeats = [-(-edge // length) for length in picture.shape[:2]] + [1] * (
-                picture.ndim - 2
-            )
-            image = np.tile(picture, repeats)[:edge, :edge]
+            image = micrograph(model, edge)
             plan = make_plan(image, model.card, device=wishes.device)
             warm_up(image[:64, :64], model, wishes.device)
             if wishes.disk:

@@ -43,6 +43,8 @@ class Given:
     place : TilePlace
     piece : Piece
         Of the image and of the result.
+    whole : Piece
+        The same without gaps.
     sigma : ndarray
         (y, x, colours): standard deviation of the image's noise, in windows.
     difference : Difference
@@ -59,6 +61,7 @@ class Given:
 
     place: TilePlace
     piece: Piece
+    whole: Piece
     sigma: np.ndarray
     difference: Difference
     maps: dict[str, np.ndarray]
@@ -105,7 +108,8 @@ class Mapped:
         look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         look_up()
-        sigma = estimate.examination.noise.sigma(piece.filled().blurred)
+        whole = piece.filled()
+        sigma = estimate.examination.noise.sigma(whole.blurred)
         maps = {"consistency": in_noise(difference, sigma)[piece.inside]}
         blur = defocus_of_tile(
             self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
@@ -122,6 +126,7 @@ class Mapped:
         given = Given(
             place=place,
             piece=piece,
+            whole=whole,
             sigma=sigma,
             difference=difference,
             maps=maps,
@@ -176,7 +181,7 @@ class Mapped:
         if trust.calibration is not None:
             bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
             maps[BRIGHTNESS] = grey(piece.restored[piece.result_inside][::factor, ::factor])
-            seen = details(piece.filled(), given.difference, given.sigma)
+            seen = details(given.whole, given.difference, given.sigma)
             look_up()
             values = features(seen, piece.inside, factor, estimate.psf, said, spread)
             look_up()
