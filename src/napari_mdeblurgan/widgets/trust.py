@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -191,6 +190,7 @@ def _trusted(
     softness: Softness,
     path: Path | None = None,
 ) -> Trusted:
+    from napari_mdeblurgan.trust.recording import today
     from napari_mdeblurgan.trust.settings import settings_of
 
     pixel_size, unit = _physical(job)
@@ -205,7 +205,7 @@ def _trusted(
         softness=softness,
         pixel_size=pixel_size,
         unit=unit,
-        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        date=today(),
         binning=job.binning,
     )
 
