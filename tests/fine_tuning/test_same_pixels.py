@@ -22,6 +22,7 @@ from napari_mdeblurgan.fine_tuning.scores import restored_box
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import read_card
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network.block_threads import OneByOne
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
@@ -66,6 +67,7 @@ def test_what_is_compared_with_the_truth_is_the_result_averaged_to_its_pixels() 
         1e-6,
         False,
         lambda: torch.autocast("cpu", enabled=False),
+        OneByOne(),
     )
     expected = torch.nn.functional.avg_pool2d(network(images), 2)
     torch.testing.assert_close(output, expected.detach())

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.averaging import averaged_to
+from napari_mdeblurgan.network.block_threads import Blocks
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
+from napari_mdeblurgan.training.batch_threads import explained
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, discriminator_loss
 
@@ -43,12 +45,14 @@ class GeneratorObjective(nn.Module):
         floor: float,
         adversarial: bool,
         autocast: Autocast,
+        blocks: Blocks,
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """The weighted terms, and the generator's output without its history."""
+        """The weighted terms, and the generator's output without its history; `blocks` is how
+        parts of the batch go through the network.
+        """
         with autocast():
-            restored = self.network.explain(
-                patches.blurred.contiguous(memory_format=torch.channels_last)
-            )
+            blurred = patches.blurred.contiguous(memory_format=torch.channels_last)
+            restored = explained(self.network, blurred, blocks)
         restored = restored._replace(output=averaged_to(restored.output, patches.sharp.shape[-1]))
         (discriminator,) = self._asked
         if not adversarial or discriminator is None:

@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.block_threads import Blocks, OneByOne, block_threads
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import Stopped
@@ -165,17 +166,26 @@ class Training:
         """
         self.network.train()
         waiting = iter(batches)
-        while self.step < self.schedule.steps:
-            start = time.perf_counter()
-            try:
-                patches = next(waiting)
-            except StopIteration:
-                return
-            waited = time.perf_counter() - start
-            with self._undone_if_stopped():
-                terms, shares, norm, rate = self._take(patches.to(self.device))
-            self.step += 1
-            yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)
+        with self._blocks() as blocks:
+            while self.step < self.schedule.steps:
+                start = time.perf_counter()
+                try:
+                    patches = next(waiting)
+                except StopIteration:
+                    return
+                waited = time.perf_counter() - start
+                with self._undone_if_stopped():
+                    terms, shares, norm, rate = self._take(patches.to(self.device), blocks)
+                self.step += 1
+                took = time.perf_counter() - start
+                yield Record(self.step, terms, shares, rate, norm, took, waited)
+
+    def _blocks(self) -> AbstractContextManager[Blocks]:
+        """Threads for parts of a batch, where this process has processors to share out among them;
+        several that train together have one another.
+        """
+        alone = self.device.type == "cpu" and self.place.world == 1
+        return block_threads() if alone else nullcontext(OneByOne())
 
     @contextmanager
     def _undone_if_stopped(self) -> Iterator[None]:
@@ -196,12 +206,14 @@ class Training:
             raise
 
     @exact_float32()
-    def _take(self, patches: Patches) -> tuple[dict[str, float], dict[str, float], float, float]:
+    def _take(
+        self, patches: Patches, blocks: Blocks
+    ) -> tuple[dict[str, float], dict[str, float], float, float]:
         """One step of the generator and, where it takes part, one of the discriminator."""
         rate, adversarial = self.schedule.rate(self.step), self.adversarial
         loss = self.loss if adversarial else self.first_loss
         terms, output = self._objective(
-            patches, loss, self.schedule.floor(self.step), adversarial, self._autocast
+            patches, loss, self.schedule.floor(self.step), adversarial, self._autocast, blocks
         )
         values = self._finite({name: term.detach() for name, term in terms.items()})
         norm = self._descend(
