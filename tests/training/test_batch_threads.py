@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from napari_mdeblurgan.network import Generator, Network, UNetSuperResolution
 from napari_mdeblurgan.network.block_threads import Blocks, OneByOne, block_threads
+from napari_mdeblurgan.network.discriminator import Discriminator, frozen
 from napari_mdeblurgan.network.network import Restoration
 from napari_mdeblurgan.stopping import Stopped, stoppable
-from napari_mdeblurgan.training.batch_threads import explained
+from napari_mdeblurgan.training.batch_threads import in_parts
 from napari_mdeblurgan.training.heeding import heed_backwards
 
 
@@ -34,6 +35,10 @@ def generator(kind: type[Network] = Generator) -> Network:
         if weights.ndim == 4:  # none is 0, as some are before anything is learned
             nn.init.normal_(weights, std=0.2)
     return network
+
+
+def explained(network: Network, images: Tensor, blocks: Blocks) -> Restoration:
+    return Restoration(*in_parts(network, network.explain, images, blocks))
 
 
 def learned(
@@ -104,6 +109,32 @@ def test_what_is_not_learned_gets_no_gradient(blocks: Blocks) -> None:
     frozen = {f"deblurring.{name}" for name, _ in network.deblurring.named_parameters()}
     assert {name for name, gradient in found.items() if gradient is None} >= frozen
     assert any(gradient is not None for gradient in found.values())
+
+
+def test_the_gradient_goes_on_to_what_the_images_were_made_of(blocks: Blocks) -> None:
+    torch.manual_seed(0)
+    judge, images = Discriminator(1, 2), torch.rand(5, 1, 16, 16)
+    found = []
+    for how in (OneByOne(), blocks):
+        given = images.clone().requires_grad_()
+        with frozen(judge):
+            *features, logits = in_parts(
+                judge, lambda part: (*judge.features(part), judge(part)), given, how
+            )
+            (logits.square().sum() + features[1].square().sum()).backward()
+        found.append((logits.detach(), given.grad))
+        assert all(weights.grad is None for weights in judge.parameters())
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(parts, whole)
+    assert found[0][1].abs().max() > 0
+
+
+def test_nothing_is_kept_where_nothing_is_learned(blocks: Blocks) -> None:
+    network, images = generator(), torch.rand(4, 1, 16, 16)
+    with torch.no_grad():
+        made = explained(network, images, blocks)
+    assert not any(each.requires_grad for each in made)
+    torch.testing.assert_close(made.output, network.explain(images).output.detach())
 
 
 def test_precision_is_that_of_the_whole_step(blocks: Blocks) -> None:

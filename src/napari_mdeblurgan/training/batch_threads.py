@@ -14,25 +14,42 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.block_threads import Blocks
-from napari_mdeblurgan.network.network import Restoration
 
 
-def explained(network: Network, image: Tensor, blocks: Blocks) -> Restoration:
-    """What `network.explain` makes of a batch, (batch, channels, y, x), with its history.
+def in_parts(
+    network: nn.Module,
+    work: Callable[[Tensor], Sequence[Tensor]],
+    images: Tensor,
+    blocks: Blocks,
+) -> tuple[Tensor, ...]:
+    """What a network makes of a batch, with its history.
 
-    Parts of the batch are always the same for as many threads, and their gradients are added in
-    their order: the same batch gives the same bits.
+    Parameters
+    ----------
+    network : nn.Module
+        Whose weights are learned, if they are.
+    work : callable
+        From images, (batch, channels, y, x), to what the network makes of them, (batch, ...) each;
+        called once for each part of the batch.
+    images : Tensor
+        The batch.
+    blocks : Blocks
+        Carries out the parts.
+
+    Notes
+    -----
+    Parts are the same for as many threads, and their gradients are added in their order: so the
+    same batch gives the same bits.
     """
-    if min(blocks.count, len(image)) == 1 or _mixes_patches(network):
-        return network.explain(image)
+    if min(blocks.count, len(images)) == 1 or _mixes_images(network):
+        return tuple(work(images))
     weights = [each for each in network.parameters() if each.requires_grad]
-    return Restoration(*cast(tuple, _InParts.apply(network, blocks, image, *weights)))
+    return cast(tuple[Tensor, ...], _InParts.apply(work, blocks, images, *weights))
 
 
-def _mixes_patches(network: nn.Module) -> bool:
-    """Whether patches of one batch make a difference to each other, or draw from one sequence of
+def _mixes_images(network: nn.Module) -> bool:
+    """Whether images of one batch make a difference to each other, or draw from one sequence of
     random numbers.
     """
     kinds = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
@@ -40,39 +57,51 @@ def _mixes_patches(network: nn.Module) -> bool:
 
 
 class _InParts(torch.autograd.Function):
-    """The network as one operation; its parts of a batch keep a history each."""
+    """The work as one operation; the parts of a batch keep a history each."""
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, network: Network, blocks: Blocks, image: Tensor, *weights: Tensor
+        ctx: Any, work: Callable, blocks: Blocks, images: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
-        def ahead(patches: Tensor) -> Restoration:
-            with torch.enable_grad():
-                return network.explain(patches)
+        learns = any(ctx.needs_input_grad)
 
-        parts = image.tensor_split(min(blocks.count, len(image)))
+        def ahead(part: Tensor) -> tuple[Tensor, ...]:
+            with torch.set_grad_enabled(learns):
+                return tuple(work(part))
+
+        parts = [
+            part.detach().requires_grad_(images.requires_grad)
+            for part in images.tensor_split(min(blocks.count, len(images)))
+        ]
         ctx.made = _side_by_side(blocks, ahead, [(part,) for part in parts])
-        ctx.blocks, ctx.weights = blocks, weights
+        ctx.blocks, ctx.parts, ctx.weights = blocks, parts, weights
         ctx.set_materialize_grads(False)
         return tuple(torch.cat(maps).detach() for maps in zip(*ctx.made, strict=True))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        def back(made: Restoration, *asked: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(  # type: ignore[override]
+        ctx: Any, *gradients: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        to_images = ctx.needs_input_grad[2]
+
+        def back(part: Tensor, made: tuple, *asked: Tensor | None) -> tuple[Tensor | None, ...]:
             pairs = [
                 (each, gradient)
                 for each, gradient in zip(made, asked, strict=True)
                 if gradient is not None and each.requires_grad
             ]
             outputs, wanted = zip(*pairs, strict=True)
-            return torch.autograd.grad(outputs, ctx.weights, wanted, allow_unused=True)
+            inputs = (part, *ctx.weights) if to_images else ctx.weights
+            found = torch.autograd.grad(outputs, inputs, wanted, allow_unused=True)
+            return found if to_images else (None, *found)
 
-        made, ctx.made = ctx.made, ()
-        sizes = [len(part.output) for part in made]
+        parts, made, ctx.parts, ctx.made = ctx.parts, ctx.made, (), ()
+        sizes = [len(part) for part in parts]
         split = ([None] * len(sizes) if each is None else each.split(sizes) for each in gradients)
-        given = [(part, *asked) for part, *asked in zip(made, *split, strict=True)]
-        found = _side_by_side(ctx.blocks, back, given)
-        return None, None, None, *(_sum(each) for each in zip(*found, strict=True))
+        given = list(zip(parts, made, *split, strict=True))
+        images, *weights = zip(*_side_by_side(ctx.blocks, back, given), strict=True)
+        whole = torch.cat(images) if to_images else None
+        return None, None, whole, *(_sum(each) for each in weights)
 
 
 def _side_by_side(

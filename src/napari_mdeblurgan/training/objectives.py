@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network import Network, Restoration
 from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.block_threads import Blocks
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
-from napari_mdeblurgan.training.batch_threads import explained
+from napari_mdeblurgan.training.batch_threads import in_parts
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, discriminator_loss
 
@@ -52,20 +53,18 @@ class GeneratorObjective(nn.Module):
         """
         with autocast():
             blurred = patches.blurred.contiguous(memory_format=torch.channels_last)
-            restored = explained(self.network, blurred, blocks)
+            restored = Restoration(*in_parts(self.network, self.network.explain, blurred, blocks))
         restored = restored._replace(output=averaged_to(restored.output, patches.sharp.shape[-1]))
         (discriminator,) = self._asked
         if not adversarial or discriminator is None:
             return loss.terms(restored, patches, floor=floor), restored.output.detach()
         with frozen(discriminator), autocast():
-            fake = discriminator.features(restored.output)
-            logits = discriminator.judge(fake)
-            with torch.no_grad():
-                real = (
-                    discriminator.features(patches.sharp)
-                    if loss.config.perceptual == "feature-matching"
-                    else None
-                )
+            judged = partial(_judged, discriminator)
+            *fake, logits = in_parts(discriminator, judged, restored.output, blocks)
+            real = None
+            if loss.config.perceptual == "feature-matching":
+                with torch.no_grad():
+                    real = [*in_parts(discriminator, discriminator.features, patches.sharp, blocks)]
         terms = loss.terms(
             restored,
             patches,
@@ -85,11 +84,20 @@ class DiscriminatorObjective(nn.Module):
         self.discriminator = discriminator
         self.label_smoothing = label_smoothing
 
-    def forward(self, sharp: Tensor, restored: Tensor, autocast: Autocast) -> Tensor:
+    def forward(
+        self, sharp: Tensor, restored: Tensor, autocast: Autocast, blocks: Blocks
+    ) -> Tensor:
         """One pass over both; both (batch, channels, y, x), `restored` without history."""
         with autocast():
-            logits = self.discriminator(
-                torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last)
+            both = torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last)
+            (logits,) = in_parts(
+                self.discriminator, lambda images: (self.discriminator(images),), both, blocks
             )
         real, fake = logits.float().split(len(sharp))
         return discriminator_loss(real, fake, self.label_smoothing)
+
+
+def _judged(discriminator: Discriminator, images: Tensor) -> tuple[Tensor, ...]:
+    """The features of images, and the logits that they are real."""
+    features = discriminator.features(images)
+    return *features, discriminator.judge(features)

@@ -220,7 +220,7 @@ class Training:
             self.network, self.optimizer, torch.stack(list(terms.values())).sum(), rate, "gradient"
         )
         if adversarial and self.discriminator is not None:
-            wrong = self._discriminator_objective(patches.sharp, output, self._autocast)
+            wrong = self._discriminator_objective(patches.sharp, output, self._autocast, blocks)
             values |= self._finite({"discriminator": wrong.detach()})
             what = "discriminator's gradient"
             own_rate = rate * self.method.discriminator_rate
