@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.optimize import nnls
 
-from napari_mdeblurgan.trust.noise import FLOOR, Noise, measure_noise
+from napari_mdeblurgan.trust.noise import FLOOR, Noise, _least_squares, measure_noise
 
 SMOOTH = ndimage.gaussian_filter(np.random.default_rng(0).random((160, 160)), 6)
 SMOOTH = ((SMOOTH - SMOOTH.min()) / np.ptp(SMOOTH)).astype(np.float32)
@@ -53,3 +54,17 @@ def test_each_colour_has_its_own() -> None:
     image = np.concatenate([noisy(0.01**2, 0), noisy(0.04**2, 0)], axis=-1)
     constant = measure_noise([image]).constant
     assert constant[1] > 8 * constant[0]
+
+
+def test_the_line_is_that_of_non_negative_least_squares() -> None:
+    random, seen = np.random.default_rng(0), set()
+    for _ in range(300):
+        first = 1 / random.uniform(1e-4, 1e-2, random.integers(1, 9))
+        second = first * np.maximum(random.uniform(-0.1, 1, len(first)), 0)
+        system = np.stack([first, second], axis=1)
+        _, expected = nnls(system, np.ones(len(first)))
+        found = np.array(_least_squares(first, second))
+        assert (found >= 0).all()
+        assert np.linalg.norm(system @ found - 1) <= expected + 1e-9
+        seen.add(tuple(found == 0))
+    assert seen == {(False, False), (True, False), (False, True)}

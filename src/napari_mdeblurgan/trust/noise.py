@@ -124,12 +124,24 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
         sigma = MAD_TO_SIGMA * float(np.median(np.abs(response[smooth])))
         points.append((float(brightness[smooth].mean()), max(sigma**2, least)))
     level, variance = np.array(points).T
-    from scipy import optimize  # takes a while to load
-
     relative = 1 / variance  # a variance is known to a share of itself
-    system = np.stack([relative, np.maximum(level, 0) * relative], axis=1)
-    (constant, slope), _ = optimize.nnls(system, np.ones(len(level)))
-    return max(float(constant), least), float(slope)
+    constant, slope = _least_squares(relative, np.maximum(level, 0) * relative)
+    return max(constant, least), slope
+
+
+def _least_squares(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """How many times two vectors, none of whose values is negative, are to be taken to come closest
+    to 1 everywhere; neither a negative number of times.
+
+    `scipy.optimize.nnls` gives the same, but takes a third of a second to load.
+    """
+    system = np.stack([first, second], axis=1)
+    one, other = np.linalg.lstsq(system, np.ones(len(first)), rcond=None)[0].tolist()
+    if other < 0:  # the best of those that are allowed lies where it is 0
+        return float(first.sum() / (first @ first)), 0.0
+    if one < 0:
+        return 0.0, float(second.sum() / (second @ second))
+    return one, other
 
 
 def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
