@@ -59,6 +59,24 @@ def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None
     assert image.name == "a"
 
 
+@pytest.mark.parametrize("encoding", ["UTF-8", "ISO-8859-1", "UTF-16"])
+def test_ome_xml_is_read_whatever_encoding_it_claims(tmp_path: Path, encoding: str) -> None:
+    xml = (
+        f'<?xml version="1.0" encoding="{encoding}"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="P:0" DimensionOrder="XYCZT" Type="uint8" SizeX="8" SizeY="6" SizeC="1" '
+        'SizeZ="1" SizeT="1" PhysicalSizeX="0.5" PhysicalSizeXUnit="µm" PhysicalSizeY="250" '
+        'PhysicalSizeYUnit="nm"><Channel ID="C:0" Name="µ" SamplesPerPixel="1"/>'
+        "<TiffData/></Pixels></Image></OME>"
+    )
+    written = xml.encode("ISO-8859-1" if encoding == "ISO-8859-1" else "UTF-8")
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, description=written, metadata=None)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert image.unit == "µm"
+    assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.25})
+    assert image.channel_names == ("µ",)
+
+
 def test_ome_sizes_in_no_unit_of_length_are_left_out(tmp_path: Path) -> None:
     metadata = {"axes": "YX", "PhysicalSizeX": 1.0, "PhysicalSizeXUnit": "pixel"}
     tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata=metadata)
