@@ -304,6 +304,16 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png"])
+def test_a_private_file_stays_private_when_it_is_replaced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_image(path, IMAGE)
+    path.chmod(0o600)
+    write_image(path, IMAGE)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     link = tmp_path / "a.png"
