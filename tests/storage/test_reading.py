@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage import images_in, read_image
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -221,6 +221,30 @@ def test_exif_orientation_turns_pixels_and_pixel_sizes(tmp_path: Path) -> None:
     image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(image.data, np.rot90(GREY, -1))
     assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.25}, rel=1e-4)
+
+
+@pytest.mark.parametrize("exif", [b"garbage", b"II*\0\xff\xff\xff\xff", b""])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_garbled_exif_turns_nothing(tmp_path: Path, exif: bytes, suffix: str) -> None:
+    Image.fromarray(GREY).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0" + exif, quality=100)
+    data = read_image(tmp_path / f"a{suffix}").data
+    np.testing.assert_allclose(data.astype(int), GREY, atol=2)
+
+
+def test_previews_beside_a_jpeg_are_no_images(tmp_path: Path) -> None:
+    large = np.kron(np.arange(6).reshape(2, 3) * 40, np.ones((32, 32), int)).astype(np.uint8)
+    first, preview, second = map(Image.fromarray, (large, large[::4, ::4], 255 - large))
+    others = [preview, second, preview]
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=others, quality=100)
+    first.save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=[preview], quality=100)
+    assert images_in(tmp_path / "a.jpg") == ("0", "2")
+    for name, image in (("0", large), ("2", 255 - large)):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", name).data, image)
+    assert images_in(tmp_path / "b.jpg") == ("0",)
+    image = read_image(tmp_path / "b.jpg")  # without a word of others
+    np.testing.assert_array_equal(image.data, large)
+    assert image.name == "b"
 
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
