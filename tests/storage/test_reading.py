@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import images_in, read_image
+from napari_mdeblurgan.storage.stems import file_stem
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -168,6 +169,19 @@ def test_the_largest_series_is_read_and_the_first_of_equals(tmp_path: Path) -> N
         tif.write(GREY, metadata=None)
         tif.write(GREY.T + 100, metadata=None)
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, GREY)
+
+
+@pytest.mark.parametrize("ending", [".ome.btf", ".ome.tf2", ".OME.TF8", ".btf"])
+def test_large_ome_tiff_is_read_by_the_other_endings_of_its_specification(
+    tmp_path: Path, ending: str
+) -> None:
+    options = {"ome": True, "bigtiff": True, "metadata": {"axes": "YX", "PhysicalSizeX": 0.5}}
+    tifffile.imwrite(tmp_path / "a.tif", GREY, **options)
+    path = (tmp_path / "a.tif").rename(tmp_path / f"a{ending}")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, GREY)
+    assert (image.pixel_size, image.unit, image.name) == ({"X": 0.5}, "µm", "a")
+    assert file_stem(path) == "a"
 
 
 def test_a_pyramid_is_read_at_full_resolution(tmp_path: Path) -> None:
