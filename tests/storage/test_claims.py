@@ -16,6 +16,7 @@ import zarr
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.tiff_ome import NAMESPACE
 
 N = 2_000_000_000
 PATIENT_BYTES = 100 * 2**20
@@ -221,6 +222,16 @@ def test_a_tower_of_json_is_refused(tmp_path: Path) -> None:
     (path / "zarr.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
     with pytest.raises(FileError):
         open_image(path)
+
+
+def test_a_tower_of_json_beside_sound_pixels_tells_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tower = '{"a":' * 100_000 + "1" + "}" * 100_000
+    annotation = {"Namespace": NAMESPACE, "image": tower}
+    metadata = {"axes": "YX", "PhysicalSizeX": 0.5, "MapAnnotation": annotation}
+    tifffile.imwrite(path, PLAIN, ome=True, metadata=metadata)
+    image = open_image(path)
+    assert (image.pixel_size, image.data.shape) == ({"X": 0.5}, PLAIN.shape)
 
 
 def test_a_huge_image_of_missing_chunks_is_still_opened(tmp_path: Path) -> None:

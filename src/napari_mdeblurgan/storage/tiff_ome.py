@@ -174,7 +174,7 @@ def own_annotation(root: ElementTree.Element) -> dict[str, Any]:
             for entry in annotation.findall("{*}Value/{*}M"):
                 try:
                     document = json.loads(entry.text or "") if entry.get("K") == _KEY else None
-                except ValueError:
+                except (ValueError, RecursionError):
                     document = None
                 if isinstance(document, dict):
                     return document
