@@ -24,8 +24,8 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
     """Open a hidden file beside `path`; once all is written and safe on disk, it takes the place of
     `path`.
 
-    If anything goes wrong on the way, cancelling included, the hidden file is removed and `path`
-    stays what it was.
+    A file that is replaced hands on who may read and write it. If anything goes wrong on the way,
+    cancelling included, the hidden file is removed and `path` stays what it was.
 
     Raises
     ------
@@ -41,6 +41,7 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
             target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("x+b") as handle:
+                take_permissions(part, target)
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -51,6 +52,15 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
+
+
+def take_permissions(new: Path, old: Path) -> None:
+    """Let only those read and write a new file who may do so with the one that it replaces, if
+    there is one.
+    """
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            shutil.copymode(old, new)
 
 
 @contextmanager
@@ -110,6 +120,8 @@ def _take_place(new: Path, target: Path, old: Path) -> None:
     replaces_folder = target.is_dir()
     if replaces_folder:
         target.rename(old)
+    else:
+        take_permissions(new, target)
     try:
         new.replace(target)
     except OSError:

@@ -24,8 +24,10 @@ def test_files_from_elsewhere_are_not_replaced_unless_that_is_wished(
     batch = restored([source])
     assert "is there already, from elsewhere" in reasons(batch)
     assert read_image(foreign).data.shape == (9, 9)
+    foreign.chmod(0o600)
     assert not restored([source], overwrite=True).failures
     assert read_image(foreign).data.shape == (48, 56)
+    assert foreign.stat().st_mode & 0o077 == 0 or os.name != "posix"
 
 
 def test_a_result_that_its_user_has_changed_is_not_replaced(restored, tmp_path: Path) -> None:

@@ -236,3 +236,20 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
 def test_what_is_no_focus_stack_is_refused_in_a_sentence(stack: np.ndarray, told: str) -> None:
     with pytest.raises(ImageError, match=told):
         all_in_focus(stack, registered=True)
+
+
+@pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
+@pytest.mark.parametrize("missing", [np.nan, np.inf, "masked"])
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_stack_with_missing_pixels_is_refused_before_they_spread(
+    sharp: np.ndarray, missing: float | str, lazy: bool, registered: bool
+) -> None:
+    stack: Any = two_halves(sharp)
+    if missing == "masked":
+        stack = np.ma.masked_array(stack, stack == stack[0, 3, 3])
+    else:
+        stack[0, 3, 3] = missing
+    if lazy:
+        stack = da.from_array(stack, chunks=(1, 192, 192), asarray=False)
+    with pytest.raises(ImageError, match="Some pixels of this stack are NaN, infinite or masked"):
+        all_in_focus(stack, registered=registered)

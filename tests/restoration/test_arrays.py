@@ -80,8 +80,70 @@ class Whole:
         return np.asarray(self.held, dtype)
 
 
+class Measured:
+    """Numbers with a unit, as pint has them: what they do not know they ask the numbers for."""
+
+    units = "counts"
+
+    def __init__(self, magnitude: Any) -> None:
+        self.magnitude = magnitude
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.magnitude, name)
+
+    def compute(self) -> None:
+        raise AttributeError("Method compute only implemented for dask arrays")
+
+
+@pytest.mark.parametrize("held", [np.ones((2, 3)), da.ones((2, 3))], ids=["numpy", "dask"])
+def test_numbers_with_a_unit_are_numbers(held: Any) -> None:
+    assert as_array(Measured(held)) is held
+    assert as_array(Labelled(Measured(held))) is held
+
+
+class Sparse:
+    """A sparse array of pydata, which numpy may not make dense."""
+
+    def __init__(self, held: np.ndarray) -> None:
+        self.held = held
+        self.dtype, self.shape, self.ndim = held.dtype, held.shape, held.ndim
+
+    def __getitem__(self, key: Any) -> Sparse:
+        return Sparse(self.held[key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise RuntimeError("Cannot convert a sparse array to dense automatically.")
+
+    def todense(self) -> np.ndarray:
+        return self.held
+
+
+def test_what_is_lazy_and_sparse_is_made_dense_when_it_is_read() -> None:
+    held = np.eye(4, dtype=np.uint16)
+    lazy = da.from_array(held, chunks=2).map_blocks(
+        sparse.coo_array, meta=sparse.coo_array((0, 0), dtype=held.dtype)
+    )
+    found = as_array(lazy).compute()
+    assert isinstance(found, np.ndarray)
+    assert np.array_equal(found, held)
+
+
+def test_what_is_no_image_is_said_in_one_sentence() -> None:
+    with pytest.raises(ImageError, match="is no image: it is shy; pass an array"):
+        as_array(Shy())
+
+
+class Shy:
+    """Something that gives nothing away."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        raise RuntimeError("it is shy.")
+
+
 @pytest.mark.parametrize(
-    "kind", [Whole, sparse.csr_matrix, sparse.coo_array], ids=lambda kind: kind.__name__
+    "kind",
+    [Whole, Sparse, sparse.csr_matrix, sparse.coo_array],
+    ids=lambda kind: kind.__name__,
 )
 def test_what_gives_no_parts_is_taken_whole(kind: Callable[[np.ndarray], Any]) -> None:
     found = as_array(kind(np.eye(4, dtype=np.uint16)))

@@ -16,6 +16,7 @@ import zarr
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.tiff_ome import NAMESPACE
 
 N = 2_000_000_000
 PATIENT_BYTES = 100 * 2**20
@@ -35,11 +36,14 @@ def _modest() -> Iterator[None]:
         tracemalloc.stop()
 
 
-def ome(path: Path, sizes: str = SIZES, planes: str = ONE, more: str = "") -> Path:
+def ome(
+    path: Path, sizes: str = SIZES, planes: str = ONE, more: str = "", encoding: str = "UTF-8"
+) -> Path:
     """A small OME-TIFF that says so of itself."""
     width = "" if "SizeX" in sizes else 'SizeX="64"'
     xml = (
-        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        f'<?xml version="1.0" encoding="{encoding}"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         f'{more}<Image ID="Image:0"><AnnotationRef ID="A:0"/><Pixels ID="P:0" '
         f'DimensionOrder="XYCZT" Type="uint8" {width} '
         f'SizeY="64" {sizes}><Channel ID="C:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
@@ -80,6 +84,13 @@ def test_planes_that_cannot_be_in_an_ome_tiff_are_refused(
         FileError, match=r"its OME-XML claims to hold .* planes in [\d,]+ bytes; copy it again"
     ):
         reader(ome(tmp_path / "a.ome.tif", sizes, planes, more))
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "ISO-8859-1", "utf-7", "none"])
+def test_an_encoding_that_is_claimed_hides_no_claim(tmp_path: Path, encoding: str) -> None:
+    path = ome(tmp_path / "a.ome.tif", f'SizeC="1" SizeZ="1" SizeT="{N}"', encoding=encoding)
+    with pytest.raises(FileError, match="its OME-XML claims to hold 2,000,000,000 planes"):
+        open_image(path)
 
 
 def test_a_set_of_files_is_measured_by_all_of_them(tmp_path: Path) -> None:
@@ -211,6 +222,16 @@ def test_a_tower_of_json_is_refused(tmp_path: Path) -> None:
     (path / "zarr.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
     with pytest.raises(FileError):
         open_image(path)
+
+
+def test_a_tower_of_json_beside_sound_pixels_tells_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tower = '{"a":' * 100_000 + "1" + "}" * 100_000
+    annotation = {"Namespace": NAMESPACE, "image": tower}
+    metadata = {"axes": "YX", "PhysicalSizeX": 0.5, "MapAnnotation": annotation}
+    tifffile.imwrite(path, PLAIN, ome=True, metadata=metadata)
+    image = open_image(path)
+    assert (image.pixel_size, image.data.shape) == ({"X": 0.5}, PLAIN.shape)
 
 
 def test_a_huge_image_of_missing_chunks_is_still_opened(tmp_path: Path) -> None:

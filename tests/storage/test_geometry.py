@@ -97,7 +97,14 @@ def test_lengths_of_a_mirrored_image_are_positive() -> None:
 
 @pytest.mark.parametrize(
     ("spelled", "sign"),
-    [("um", "µm"), (" Microns\0", "µm"), ("\\u00B5m", "µm"), ("inches", "in"), ("pixel", None)],
+    [
+        ("um", "µm"),
+        (" Microns\0", "µm"),
+        ("\\u00B5m", "µm"),
+        ("Âµm", "µm"),
+        ("inches", "in"),
+        ("pixel", None),
+    ],
 )
 def test_units_of_length_are_known_however_they_are_spelled(spelled: str, sign: str | None) -> None:
     assert unit_of_length(spelled) == sign

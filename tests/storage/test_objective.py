@@ -108,7 +108,9 @@ def test_the_ome_xml_beside_an_ome_zarr_tells_its_objective(
         assert open_image(path).objective == Objective(expected, 0.51)
 
 
-@pytest.mark.parametrize("xml", [None, "<OME", XML.format(images="")])
+@pytest.mark.parametrize(
+    "xml", [None, "<OME", '<?xml version="1.0" encoding="none"?><OME/>', XML.format(images="")]
+)
 def test_an_ome_zarr_without_such_a_file_or_with_a_garbled_one_is_read_all_the_same(
     tmp_path: Path, xml: str | None
 ) -> None:

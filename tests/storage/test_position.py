@@ -189,3 +189,38 @@ def test_an_ome_tiff_lies_where_the_stage_was_at_its_first_plane(
     for name in ("b.ome.tif", "b.ome.zarr", "b.tif"):  # and so does what is made of it
         write_image(tmp_path / name, image)
         assert read_image(tmp_path / name).position == pytest.approx(image.position)
+
+
+STAMPS = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">
+<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="40" SizeY="30" SizeZ="1"
+SizeC="2" SizeT="3" {told}><Channel ID="Channel:0" SamplesPerPixel="1"/>
+<Channel ID="Channel:1" SamplesPerPixel="1"/><TiffData/>{planes}</Pixels></Image></OME>"""
+STAMP = '<Plane TheZ="0" TheT="{t}" TheC="{c}" DeltaT="{at}" DeltaTUnit="{unit}"/>'
+
+
+@pytest.mark.parametrize(
+    ("told", "starts", "unit", "step"),
+    [
+        ("", (1, 6, 12), "s", 5.5),
+        ("", (1, 6, 12), "min", 330.0),
+        ('TimeIncrement="0"', (1, 6, 12), "s", 5.5),
+        ('TimeIncrement="500" TimeIncrementUnit="ms"', (1, 6, 12), "s", 0.5),
+        ("", (1, 1, 1), "s", None),
+        ("", (1, 6, "nan"), "s", None),
+        ("", (1, 6, 12), "frames", None),
+    ],
+)
+def test_time_stamps_of_an_ome_tiff_tell_the_interval_where_nothing_else_does(
+    tmp_path: Path, told: str, starts: tuple[float | str, ...], unit: str, step: float | None
+) -> None:
+    planes = [
+        STAMP.format(t=t, c=c, at=start if c == 0 else 99, unit=unit)
+        for t, start in enumerate(starts)
+        for c in (1, 0)
+    ]
+    xml = STAMPS.format(told=told, planes="".join(planes))
+    pixels = np.zeros((6, 30, 40), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", pixels, description=xml, metadata=None, photometric="minisblack"
+    )
+    assert read_image(tmp_path / "a.ome.tif").time_step_s == step

@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage import images_in, read_image
+from napari_mdeblurgan.storage.stems import file_stem
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
@@ -57,6 +58,24 @@ def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None
     assert image.channel_names == ("DAPI", "GFP")
     assert image.channel_axis == 1
     assert image.name == "a"
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "ISO-8859-1", "UTF-16"])
+def test_ome_xml_is_read_whatever_encoding_it_claims(tmp_path: Path, encoding: str) -> None:
+    xml = (
+        f'<?xml version="1.0" encoding="{encoding}"?>'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="P:0" DimensionOrder="XYCZT" Type="uint8" SizeX="8" SizeY="6" SizeC="1" '
+        'SizeZ="1" SizeT="1" PhysicalSizeX="0.5" PhysicalSizeXUnit="µm" PhysicalSizeY="250" '
+        'PhysicalSizeYUnit="nm"><Channel ID="C:0" Name="µ" SamplesPerPixel="1"/>'
+        "<TiffData/></Pixels></Image></OME>"
+    )
+    written = xml.encode("ISO-8859-1" if encoding == "ISO-8859-1" else "UTF-8")
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, description=written, metadata=None)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert image.unit == "µm"
+    assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.25})
+    assert image.channel_names == ("µ",)
 
 
 def test_ome_sizes_in_no_unit_of_length_are_left_out(tmp_path: Path) -> None:
@@ -152,6 +171,19 @@ def test_the_largest_series_is_read_and_the_first_of_equals(tmp_path: Path) -> N
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, GREY)
 
 
+@pytest.mark.parametrize("ending", [".ome.btf", ".ome.tf2", ".OME.TF8", ".btf"])
+def test_large_ome_tiff_is_read_by_the_other_endings_of_its_specification(
+    tmp_path: Path, ending: str
+) -> None:
+    options = {"ome": True, "bigtiff": True, "metadata": {"axes": "YX", "PhysicalSizeX": 0.5}}
+    tifffile.imwrite(tmp_path / "a.tif", GREY, **options)
+    path = (tmp_path / "a.tif").rename(tmp_path / f"a{ending}")
+    image = read_image(path)
+    np.testing.assert_array_equal(image.data, GREY)
+    assert (image.pixel_size, image.unit, image.name) == ({"X": 0.5}, "µm", "a")
+    assert file_stem(path) == "a"
+
+
 def test_a_pyramid_is_read_at_full_resolution(tmp_path: Path) -> None:
     full = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tif:
@@ -203,6 +235,30 @@ def test_exif_orientation_turns_pixels_and_pixel_sizes(tmp_path: Path) -> None:
     image = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(image.data, np.rot90(GREY, -1))
     assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.25}, rel=1e-4)
+
+
+@pytest.mark.parametrize("exif", [b"garbage", b"II*\0\xff\xff\xff\xff", b""])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_garbled_exif_turns_nothing(tmp_path: Path, exif: bytes, suffix: str) -> None:
+    Image.fromarray(GREY).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0" + exif, quality=100)
+    data = read_image(tmp_path / f"a{suffix}").data
+    np.testing.assert_allclose(data.astype(int), GREY, atol=2)
+
+
+def test_previews_beside_a_jpeg_are_no_images(tmp_path: Path) -> None:
+    large = np.kron(np.arange(6).reshape(2, 3) * 40, np.ones((32, 32), int)).astype(np.uint8)
+    first, preview, second = map(Image.fromarray, (large, large[::4, ::4], 255 - large))
+    others = [preview, second, preview]
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=others, quality=100)
+    first.save(tmp_path / "b.jpg", "MPO", save_all=True, append_images=[preview], quality=100)
+    assert images_in(tmp_path / "a.jpg") == ("0", "2")
+    for name, image in (("0", large), ("2", 255 - large)):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", name).data, image)
+    assert images_in(tmp_path / "b.jpg") == ("0",)
+    image = read_image(tmp_path / "b.jpg")  # without a word of others
+    np.testing.assert_array_equal(image.data, large)
+    assert image.name == "b"
 
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:

@@ -140,6 +140,25 @@ def test_a_tiff_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path
     assert "14,901.2 GiB (4000000 × 4000000 pixels) in" in refusal(path)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("offsets", ["none", "zero"])
+def test_a_tiff_that_does_not_tell_where_its_pixels_are_is_refused(
+    tmp_path: Path, compression: str | None, offsets: str
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0], compression=compression, metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tag = tif.pages.first.tags["StripOffsets"]
+        if offsets == "zero":
+            tag.overwrite(0)
+            tif.pages.first.tags["StripByteCounts"].overwrite(0)
+    if offsets == "none":
+        content = bytearray(path.read_bytes())
+        content[tag.offset : tag.offset + 2] = struct.pack("<H", 65_000)  # a tag of nobody
+        path.write_bytes(content)
+    assert refusal(path).endswith("it does not tell where its pixels are; copy it again.")
+
+
 def test_a_tiff_larger_than_memory_is_refused_with_its_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +321,16 @@ def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png"])
+def test_a_private_file_stays_private_when_it_is_replaced(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_image(path, IMAGE)
+    path.chmod(0o600)
+    write_image(path, IMAGE)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ share to be told.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,11 @@ def test_an_earlier_result_is_replaced_only_if_it_may_be(tmp_path: Path, ending:
     other = Micrograph(image.data[::-1], "YX", restored=True)
     with pytest.raises(FileError, match="is there already; choose another name"):
         save_result(path, other, {}, replace=False)
+    if path.is_file():
+        path.chmod(0o600)
     save_result(path, other, maps_of(other), replace=True)
     np.testing.assert_array_equal(read_image(path).data, other.data)
+    assert path.is_dir() or os.name != "posix" or path.stat().st_mode & 0o077 == 0
     assert not list(tmp_path.glob(".*"))
 
 

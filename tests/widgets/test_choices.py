@@ -20,7 +20,7 @@ def test_nothing_was_chosen_at_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[1]", '{"device": 3, "colour": "x"}', "\x00", '{"device":']
+    "content", ['{"a":' * 10_000, "", "[1]", '{"device": 3, "colour": "x"}', "\x00", '{"device":']
 )
 def test_a_spoilt_file_is_as_if_nothing_had_been_chosen(content: str) -> None:
     choices_path().parent.mkdir()

@@ -227,6 +227,19 @@ def test_image_that_cannot_be_restored_is_refused_in_a_sentence(
     assert "NaN" in widget.controls.status.value
 
 
+def test_masked_whole_numbers_are_refused_when_they_are_to_be_restored_and_not_before(
+    viewer: Viewer, widget: DeblurWidget, wait_for_end: Callable[[], None]
+) -> None:
+    pixels = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    layer = viewer.add_image(np.ma.masked_array(pixels, pixels > 250))
+    assert widget.controls.image.value is layer
+    widget.controls.run.native.click()
+    wait_for_end()
+    assert "pixels of the image are masked" in widget.controls.status.value
+    viewer.layers.clear()  # which the dock looks at, too
+    assert widget.controls.image.value is None
+
+
 @pytest.mark.parametrize(
     ("where", "after", "box"),
     [("network.blocks", 10, ""), ("network.blocks", 60, "ensemble"), ("trust.mapped", 3, "trust")],

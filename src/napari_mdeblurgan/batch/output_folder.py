@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import PART, refuse_no_file, writing_errors
+from napari_mdeblurgan.atomic import PART, refuse_no_file, take_permissions, writing_errors
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.marks import is_known
 from napari_mdeblurgan.errors import FileError
@@ -143,6 +143,7 @@ class OutputFolder:
                 final.rename(aside)
                 made.rename(final)
             else:
+                take_permissions(made, final)
                 made.replace(final)
             flush_folder(final.parent)
         self.forget(output)

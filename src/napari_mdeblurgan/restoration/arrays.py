@@ -12,27 +12,30 @@ from dask.local import get_sync
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.lazy import by_block
 
+_MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
+
 
 def is_lazy(image: Any) -> bool:
     """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like).
 
-    It has a shape and gives its parts; what can only be asked for the whole, as a sparse matrix of
-    scipy, is none.
+    It has a shape and gives its parts; what can only be asked for the whole, as a sparse array, is
+    none.
     """
     if isinstance(image, np.ndarray | np.generic) or not isinstance(
         getattr(image, "dtype", None), np.dtype
     ):
         return False
-    return all(hasattr(image, name) for name in ("__getitem__", "shape", "ndim")) and not hasattr(
-        image, "toarray"
+    return all(hasattr(image, name) for name in ("__getitem__", "shape", "ndim")) and not any(
+        hasattr(image, name) for name in _MADE_DENSE
     )
 
 
 def as_array(image: Any) -> Any:
-    """The numpy array or the lazy one that `image` is or holds, as xarray's do, else what numpy
-    makes of it.
+    """The numpy array or the lazy one that `image` is or holds, as xarray's and pint's do, else
+    what numpy makes of it.
 
-    Masked pixels of real numbers become NaN; of a lazy array when they are read.
+    Masked pixels of real numbers become NaN, sparse arrays dense; of a lazy array when they are
+    read.
 
     Raises
     ------
@@ -44,17 +47,22 @@ def as_array(image: Any) -> Any:
         image, "data"
     ):  # labelled arrays are not indexed as others are
         image = image.data
+    if hasattr(image, "magnitude") and hasattr(image, "units"):
+        image = image.magnitude
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
-    if not hasattr(image, "__array__") and hasattr(image, "toarray"):  # sparse matrices of scipy
-        image = image.toarray()
+    dense = next((name for name in _MADE_DENSE if hasattr(image, name)), None)
+    if dense is not None:
+        image = getattr(image, dense)()
     if is_lazy(image):
-        return by_block(_without_mask, image) if is_masked(image) else image
+        plain = type(getattr(image, "_meta", None)) in (np.ndarray, type(None))
+        return image if plain else by_block(as_array, image)
     try:
         return np.asarray(image)
     except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).rstrip(".")
         raise ImageError(
-            f"This {type(image).__name__} is no image: {error}; pass an array of numbers."
+            f"This {type(image).__name__} is no image: {reason}; pass an array of numbers."
         ) from error
 
 
@@ -63,9 +71,7 @@ def is_masked(image: Any) -> bool:
     return isinstance(getattr(image, "_meta", image), np.ma.MaskedArray)
 
 
-def _without_mask(image: np.ndarray) -> np.ndarray:
-    if not isinstance(image, np.ma.MaskedArray):  # a block of an array of which others are masked
-        return np.asarray(image)
+def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
     if not np.ma.is_masked(image):
         return np.asarray(image.data)
     if image.dtype.kind != "f":

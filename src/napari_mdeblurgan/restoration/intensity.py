@@ -51,7 +51,7 @@ class Window:
         kind: type[np.floating] = (
             np.float32 if values.dtype.kind in "biu" and values.dtype.itemsize <= 2 else np.float64
         )
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             normalised: np.ndarray = values.astype(kind)
             normalised *= kind(0.5)  # in place: copies take most of the time
             normalised -= kind(float(self.low) / 2)
@@ -82,7 +82,7 @@ class Window:
         kind: type[np.floating] = (
             np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
         )
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             values: np.ndarray = normalised.astype(kind)
             values = (values * kind(self._half_span) + kind(float(self.low) / 2)) * kind(2)
         if dtype.kind == "b":

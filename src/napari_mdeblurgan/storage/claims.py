@@ -53,17 +53,8 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
     FileError
         If it does, or has what OME-XML never has.
     """
-    xml = tif.ome_metadata
-    if not xml:
-        return
-    if "<!ENTITY" in xml:
-        raise FileError(
-            f"{path} is damaged: its OME-XML defines entities, which no microscope writes; save "
-            "it again."
-        )
-    try:
-        root = ElementTree.fromstring(xml.encode())
-    except ElementTree.ParseError:  # which tifffile makes the best of
+    root = checked_xml(path, tif.ome_metadata or "")
+    if root is None:  # which tifffile makes the best of
         return
     files = {path, *(path.parent / name for name in _named_files(root))}
     for file in files:
@@ -94,6 +85,9 @@ def check_member(path: Path, member: Path) -> None:
 
 def checked_xml(path: Path, text: str) -> ElementTree.Element | None:
     """The root of a document in a file; None where it is garbled.
+
+    Text is parsed as text, as tifffile does: an encoding that the document claims for its bytes is
+    not heeded.
 
     Raises
     ------

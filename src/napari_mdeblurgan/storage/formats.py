@@ -27,6 +27,7 @@ from napari_mdeblurgan.errors import FileError
 
 EXTRA = "pip install 'napari-mdeblurgan[formats]'"
 OME = r"(?:\.ome)?"  # what may stand before the ending of a name
+BIG_TIFF = (".btf", ".tf2", ".tf8")  # what OME-TIFF may end in beside .tif
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ ZARR_FORMAT = FileFormat(
     "OME-Zarr", (".zarr",), _ours("ome_zarr")
 )  # the only one whose files are folders
 _formats: list[FileFormat] = [
-    FileFormat("TIFF", (".tif", ".tiff"), _ours("tiff_lazy")),
+    FileFormat("TIFF", (".tif", ".tiff", *BIG_TIFF), _ours("tiff_lazy")),
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
     ZARR_FORMAT,

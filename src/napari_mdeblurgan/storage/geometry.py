@@ -36,6 +36,7 @@ SPELLINGS = {
     "um": "µm",
     "μm": "µm",
     "\\u00b5m": "µm",
+    "âµm": "µm",  # UTF-8 that a program read byte by byte
     "micron": "µm",
     "micrometer": "µm",
     "micrometre": "µm",

@@ -145,7 +145,7 @@ def _summary(tif: TiffFile) -> dict[str, Any]:
     if isinstance(plane, str | bytes):
         try:
             plane = json.loads(plane)
-        except ValueError:
+        except (ValueError, RecursionError):
             plane = None
     found = dict(plane) if isinstance(plane, Mapping) else {}
     return found | (dict(metadata) if isinstance(metadata, Mapping) else {})

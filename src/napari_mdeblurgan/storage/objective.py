@@ -190,7 +190,7 @@ def zarr_objective(path: Path) -> Objective | None:
     folder = path.absolute().parent / "OME"
     try:
         root = ElementTree.fromstring((folder / "METADATA.ome.xml").read_bytes())
-    except (OSError, ElementTree.ParseError):
+    except (OSError, ElementTree.ParseError, LookupError, ValueError):  # or an unknown encoding
         return None
     images, names = root.findall("{*}Image"), _series(folder)
     number = (

@@ -113,7 +113,7 @@ def _in_ome_tiff(path: Path) -> dict[str, Any]:
         if not tif.is_ome or not tif.ome_metadata:
             return {}
         check_claims(path, tif)
-        return own_annotation(ElementTree.fromstring(tif.ome_metadata.encode()))
+        return own_annotation(ElementTree.fromstring(tif.ome_metadata))
 
 
 def json_values(value: Any) -> Any:

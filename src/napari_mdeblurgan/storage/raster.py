@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FIRST = "0"  # what the first picture is called
+_ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)  # a tag of EXIF, and some of its values
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
@@ -47,23 +50,22 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             check_picture(path, file.size)
             names = _frames(path, file)
-            frame = chosen(path, names, image)
-            if frame:
-                file.seek(frame)
-            info = dict(file.info)
-            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            data = _pixels(ImageOps.exif_transpose(file))
+            number = names[chosen(path, names, image)]
+            if number != _FIRST:
+                file.seek(int(number))
+            info, orientation = dict(file.info), _orientation(file)
+            data = _pixels(file if orientation == _UPRIGHT else ImageOps.exif_transpose(file))
     except Image.DecompressionBombError as error:
         raise too_many_pixels(path, next(map(int, re.findall(r"\d+", str(error))), None)) from None
     except UnidentifiedImageError:
         raise _foreign(path) from None
-    geometry = _geometry(info, turned)
+    geometry = _geometry(info, orientation in _SIDEWAYS)
     return Micrograph(
         data,
         "YXS" if data.ndim == 3 else "YX",
         geometry.scale,
         geometry.unit,
-        name=path.stem if len(names) == 1 else f"{path.stem} {names[frame]}",
+        name=path.stem if len(names) == 1 else f"{path.stem} {number}",
     )
 
 
@@ -81,15 +83,43 @@ def list_images(path: Path) -> ImageList:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
             return ImageList(_frames(path, file))
     except Image.DecompressionBombError:
-        return ImageList(("0",))  # which is refused when it is read
+        return ImageList((_FIRST,))  # which is refused when it is read
     except UnidentifiedImageError:
         raise _foreign(path) from None
 
 
 def _frames(path: Path, file: PILImage) -> tuple[str, ...]:
+    """Numbers of the pictures that are images of their own: those of the first one's size, as
+    cameras put previews, gains and depths beside a JPEG.
+    """
     count = getattr(file, "n_frames", 1)
     check_frames(path, count)
-    return tuple(str(number) for number in range(count))
+    if file.format != "MPO":
+        return tuple(map(str, range(count)))
+    return (
+        _FIRST,
+        *(str(number) for number in range(1, count) if _size(path, number) == file.size),
+    )
+
+
+def _size(path: Path, number: int) -> tuple[int, int] | None:
+    """Width and height of one of several pictures; None where it cannot be read."""
+    from PIL import Image
+
+    with Image.open(path, formats=("PNG", "JPEG")) as file:
+        try:
+            file.seek(number)
+        except (OSError, EOFError, SyntaxError, ValueError, struct.error):
+            return None
+        return file.size
+
+
+def _orientation(file: PILImage) -> int:
+    """Which way up a picture is, as EXIF counts it; upright where it does not tell, or garbled."""
+    try:
+        return int(file.getexif().get(_ORIENTATION, _UPRIGHT))
+    except (OSError, SyntaxError, TypeError, ValueError, struct.error):
+        return _UPRIGHT
 
 
 def _foreign(path: Path) -> FileError:

@@ -155,6 +155,8 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
             "it with fewer."
         )
     page = series.keyframe
+    if not any(page.dataoffsets):  # of which tifffile makes zeros, or takes the header for pixels
+        raise FileError(f"{path} is damaged: it does not tell where its pixels are; copy it again.")
     there, claimed = len(page.dataoffsets), math.prod(page.chunked)
     if page.compression != 1 and claimed > 2 * there + SPARE_PIECES:
         raise FileError(

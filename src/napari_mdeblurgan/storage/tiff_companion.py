@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from napari_mdeblurgan.plain_text import for_terminal
 from napari_mdeblurgan.storage.claims import checked_xml
+from napari_mdeblurgan.storage.formats import BIG_TIFF
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 LARGEST_BYTES = 256 * 2**20
 DOCUMENTS, IMAGES = (
     (".ome", ".xml"),
-    (".tif", ".tiff", ".btf", ".tf2", ".tf8"),
+    (".tif", ".tiff", *BIG_TIFF),
 )  # endings of files that tell of a set
 _MARK = "BinaryOnly"
 

@@ -50,8 +50,8 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         The file that its planes begin in, where that tells images apart.
     """
     try:
-        root = ElementTree.fromstring(xml.encode())
-    except ElementTree.ParseError:
+        root = ElementTree.fromstring(xml)
+    except (ElementTree.ParseError, ValueError):
         return Calibration()
     image = _image(root, index, name, file_name)
     chosen = None if image is None else image.find("{*}Pixels")
@@ -73,8 +73,7 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
             )
     channels = chosen.findall("{*}Channel")
     names = tuple(channel.get("Name", "") for channel in channels)
-    seconds = seconds_in(chosen.get("TimeIncrementUnit", "s"))
-    step = _number(chosen.get("TimeIncrement")) * (seconds or math.nan)
+    step = _time_step(chosen)
     calibration = Calibration(
         telling(Geometry.of(steps)),
         names if all(names) else (),
@@ -112,6 +111,29 @@ def _image(
     return images[index] if index < len(images) else None
 
 
+def _time_step(pixels: ElementTree.Element) -> float:
+    """Seconds from image to image, or else the mean of what the time stamps of the planes tell; not
+    a number where neither is there.
+    """
+    told = _seconds(pixels, "TimeIncrement")
+    if is_size(told):
+        return told
+    stamps: dict[float, float] = {}  # of the first plane of each image
+    for plane in sorted(pixels.findall("{*}Plane"), key=_place):
+        stamps.setdefault(_number(plane.get("TheT")), _seconds(plane, "DeltaT"))
+    first, last = (edge(stamps, default=0.0) for edge in (min, max))
+    return (stamps[last] - stamps[first]) / (last - first) if last > first else math.nan
+
+
+def _seconds(element: ElementTree.Element, name: str) -> float:
+    seconds = seconds_in(element.get(f"{name}Unit", "s"))
+    return _number(element.get(name)) * (seconds or math.nan)
+
+
+def _place(plane: ElementTree.Element) -> list[float]:
+    return [_number(plane.get(f"The{axis}")) for axis in "TCZ"]
+
+
 def _stage(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:
     """Where the stage was at the first plane, with its unit of length; nothing along axes where it
     is in another.
@@ -119,7 +141,7 @@ def _stage(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:
     planes = pixels.findall("{*}Plane")
     if not planes:
         return {}
-    first = min(planes, key=lambda plane: [_number(plane.get(f"The{axis}")) for axis in "TCZ"])
+    first = min(planes, key=_place)
     told = {
         axis: (
             _number(first.get(f"Position{axis}")),
@@ -152,7 +174,7 @@ def own_annotation(root: ElementTree.Element) -> dict[str, Any]:
             for entry in annotation.findall("{*}Value/{*}M"):
                 try:
                     document = json.loads(entry.text or "") if entry.get("K") == _KEY else None
-                except ValueError:
+                except (ValueError, RecursionError):
                     document = None
                 if isinstance(document, dict):
                     return document

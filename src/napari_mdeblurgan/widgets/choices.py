@@ -69,7 +69,7 @@ def read_choices(kind: type = Choices) -> Any:
     """
     try:
         stored = json.loads(choices_path(kind).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return kind()
     if not isinstance(stored, dict):
         return kind()

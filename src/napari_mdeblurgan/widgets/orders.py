@@ -191,10 +191,13 @@ class Orders:
             return False
         if self._only_here.layer is not None:
             part["planes"] = self._plane(image, part)
-        made = (
-            layers.job_on(image, card.name, "auto", **part, region=region)
-            for region in self._boxes(image)
-        )
+        try:
+            made = [
+                layers.job_on(image, card.name, "auto", **part, region=region)
+                for region in self._boxes(image)
+            ]
+        except ImageError:  # it is said when it is to be restored
+            return False
         return any(is_large(job, card) for job in made)
 
     def _pixels(self, image: Image) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of
 from tests.fine_tuning.conftest import make_pair
 from tests.widgets.fine_tune.test_flow import PATIENCE_MS, scene
 
@@ -244,3 +245,13 @@ def test_resume_is_there_only_where_there_is_something_to_resume(
     qtbot.mouseClick(tuner.resume_button, Qt.MouseButton.LeftButton)
     assert not tuner.resume_button.isVisible()
     assert not tuner.running
+
+
+def test_masked_pixels_of_a_layer_are_no_pixels_of_a_pair() -> None:
+    from napari.layers import Image
+
+    pixels = np.arange(4.0, dtype=np.float32).reshape(2, 2)
+    masked = np.ma.masked_array(np.where(pixels == 2, -9999, pixels), pixels == 2)
+    found = micrograph_of(Image(masked), ()).data
+    np.testing.assert_array_equal(found, [[0, 1], [np.nan, 3]])
+    assert type(found) is np.ndarray

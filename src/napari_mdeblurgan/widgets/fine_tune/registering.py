@@ -33,14 +33,20 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
         Of any dimension.
     plane : tuple of int
         Index for each axis before y and x.
+
+    Raises
+    ------
+    ImageError
+        If some of its pixels are masked, and its type cannot say so.
     """
+    from napari_mdeblurgan.restoration.arrays import as_array
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.widgets.axes import arranged, order_of
     from napari_mdeblurgan.widgets.origin import is_ours
     from napari_mdeblurgan.widgets.view import full_resolution
 
     order = order_of(layer.axis_labels)
-    data: Any = arranged(full_resolution(layer), order)
+    data: Any = arranged(as_array(full_resolution(layer)), order)
     image = np.asarray(data[plane] if plane else data)
     size, units = layer.scale[list(order[-2:])], [layer.units[axis] for axis in order[-2:]]
     sizes: dict[str, float] = {}
@@ -75,16 +81,17 @@ def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     Raises
     ------
     ImageError
-        If it has no axis through focus.
+        If it has no axis through focus, or masked pixels and a type that cannot say so.
     """
     from napari_mdeblurgan.focus.opening import with_planes_first
+    from napari_mdeblurgan.restoration.arrays import as_array
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.widgets.axes import arranged, lazy, letters, order_of
     from napari_mdeblurgan.widgets.origin import is_ours
     from napari_mdeblurgan.widgets.view import full_resolution
 
     order = order_of(layer.axis_labels)
-    data: Any = arranged(full_resolution(layer), order)
+    data: Any = arranged(as_array(full_resolution(layer)), order)
     axes = letters([layer.axis_labels[axis] for axis in order], layer.rgb)
     kept = [letter in "ZC" or "Z" not in axes for letter in axes[: len(shown)]]
     index = tuple(slice(None) if keep else at for keep, at in zip(kept, shown, strict=True))
@@ -104,7 +111,8 @@ def layers_of(source: ChosenSource, viewer: Viewer) -> ImagePair | Micrograph | 
     Raises
     ------
     ImageError
-        If the layer that is to be a focus stack has no axis through focus.
+        If the layer that is to be a focus stack has no axis through focus, or a layer has masked
+        pixels and a type that cannot say so.
     """
     from napari.layers import Image
 

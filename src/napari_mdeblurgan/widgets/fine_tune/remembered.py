@@ -39,7 +39,7 @@ def read_remembered() -> RememberedTuning:
     """The last choices; anything missing or unreadable is as if nothing had been chosen."""
     try:
         stored = json.loads(_path().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return RememberedTuning()
     if not isinstance(stored, dict):
         return RememberedTuning()
