@@ -227,6 +227,14 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
         (np.zeros((3, 40, 80), np.uint8), "too small"),
         (np.zeros((3, 80, 80), np.uint8), "shows anything"),
         (np.full((3, 80, 80), 200, np.uint8), "shows anything"),
+        (
+            np.where(np.arange(80) == 7, np.nan, np.random.default_rng(0).random((3, 80, 80))),
+            "without a number",
+        ),
+        (
+            np.where(np.arange(1200) == 7, np.nan, np.random.default_rng(0).random((3, 80, 1200))),
+            "without a number",
+        ),
         (np.full((3, 80, 80), 0.3, np.float32), "shows anything"),
         (np.zeros((3, 80, 80), np.complex64), "type complex64"),
         (np.zeros((3, 2, 80, 80), np.uint8), "has the axes"),

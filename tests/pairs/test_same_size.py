@@ -4,6 +4,8 @@ no model bridges.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -90,4 +92,14 @@ def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
 
 def test_two_images_that_are_equally_sharp_are_not_called_swapped() -> None:
     images, _ = same_pixels(0.65)
-    assert register_images(ImagePair("cells", images.high, images.high)).accepted
+    noise = np.random.default_rng(2).integers(0, 300, images.high.data.shape).astype(np.uint16)
+    again = replace(images.high, data=images.high.data + noise)
+    assert register_images(ImagePair("cells", again, images.high)).accepted
+
+
+@pytest.mark.parametrize("objectives", [None, (5.0, 10.0), (20.0, 20.0)])
+def test_an_image_and_itself_are_refused(objectives) -> None:
+    pair, _ = same_pixels(None)
+    twice = ImagePair("cells", pair.high, pair.high)
+    with pytest.raises(PairError, match="cells: both are the same image"):
+        register_images(twice, objectives=objectives)

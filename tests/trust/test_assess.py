@@ -16,7 +16,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import restore, restore_steps
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
@@ -254,6 +254,19 @@ def test_gaps_stay_gaps_in_every_map(tiny_model: Models) -> None:
     assert np.isfinite(found.map("error").data[~gap.repeat(2, 0).repeat(2, 1)]).all()
     far = ndimage.binary_dilation(gap, iterations=20)
     assert np.isfinite(found.map("consistency").data[20:-20, 20:-20][~far[20:-20, 20:-20]]).all()
+
+
+def test_dead_pixels_all_over_an_image_do_not_hide_the_blur(scene, blurred) -> None:
+    sharp = scene(400)
+    image = blurred(sharp, 1.0, 0.01)
+    image[np.random.default_rng(0).random(image.shape) < 0.005] = np.nan
+    model = load_model("gray-x2")
+    plan = plan_for(image, model)
+    again = np.where(np.isnan(image).repeat(2, 0).repeat(2, 1), np.float32(np.nan), sharp)
+    found = assess(image, again, plan, model)
+    assert found.estimates[0].psf.sigma_px == pytest.approx(1.0, abs=0.15)
+    assert found.inconsistent < 0.01
+    assert found.estimates[0].resolution_before is not None
 
 
 def test_channels_are_estimated_each_on_its_own(scene, blurred, tiny_model: Models) -> None:

@@ -105,6 +105,15 @@ def test_where_pixels_are_missing_nothing_is_said(field) -> None:
     np.testing.assert_allclose(found[:, :2], whole[:, :2], rtol=0.02)
 
 
+def test_dead_pixels_do_not_hide_the_blur(field) -> None:
+    plane = field(1.0).astype(np.float32)
+    dead = np.random.default_rng(0).random(plane.shape) < 0.005
+    found = local_blur(np.where(dead, np.float32(np.nan), plane), SILENT)
+    whole = local_blur(plane, SILENT)
+    assert np.array_equal(np.isfinite(found), np.isfinite(whole))
+    assert np.nanmedian(found) == pytest.approx(np.nanmedian(whole), abs=0.2)
+
+
 def test_parts_of_an_image_are_judged_as_in_the_whole(field) -> None:
     plane = np.tile(field(1.5, 0.01), (1, 2))[:250, :405].astype(np.float32)
     noise = measure_coarse_noise([plane])

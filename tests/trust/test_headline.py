@@ -19,8 +19,12 @@ from napari_mdeblurgan.trust.headline import (
 )
 
 
-def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
-    """An assessment of which no more is asked than its figures and whether the image is known."""
+def found(
+    *, fits: tuple[bool, ...] = (True,), blur_sigma_px: float | None = 1.0, **more: Any
+) -> Any:
+    """An assessment of which no more is asked than its figures, its blur and whether the image is
+    known.
+    """
     figures = {
         "consistency": 1.0,
         "inconsistent": 0.0,
@@ -28,7 +32,10 @@ def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
         "calibrated": True,
         "signal_share": 0.04,
     }
-    estimates = [SimpleNamespace(examination=SimpleNamespace(fits=each)) for each in fits]
+    estimates = [
+        SimpleNamespace(examination=SimpleNamespace(fits=each, blur_sigma_px=blur_sigma_px))
+        for each in fits
+    ]
     return SimpleNamespace(**figures | more, estimates=estimates)
 
 
@@ -55,6 +62,12 @@ def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
             found(fits=(True, False), error=None),
             "caution",
             "Agrees with your image · no error bar · the image is outside what the model knows",
+        ),
+        (
+            found(fits=(True, False), blur_sigma_px=None),
+            "caution",
+            "Agrees with your image · error ±4 % of the signal · too little detail to tell the "
+            "blur",
         ),
         (
             found(consistency=float("nan"), fits=(False,)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +43,14 @@ def test_each_estimate_has_a_colour_told_apart_half_transparent_and_by_the_colou
         assert (
             hues[one] @ hues[other] < 0.5
         )  # or the darker of two would be taken for the other over black
+
+
+def test_a_verdict_is_put_in_words_without_the_library_that_draws() -> None:
+    program = (
+        "import sys, napari_mdeblurgan.trust.record, napari_mdeblurgan.trust.report\n"
+        "sys.exit('matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.qt import get_stylesheet
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
@@ -156,19 +157,31 @@ def crowded(viewer: Viewer, name: str) -> QWidget:
     return made
 
 
+def give_letters(viewer: Viewer, points: int) -> None:
+    """Letters of this size, as one chooses them in napari's preferences."""
+    sheet = get_stylesheet("dark", extra_variables={"font_size": f"{points}pt"})
+    viewer.window._qt_window.setStyleSheet(sheet)
+
+
 def _too_narrow(widget: QWidget, text: str) -> bool:
     return widget.fontMetrics().horizontalAdvance(text) > widget.width()
 
 
+@pytest.mark.parametrize("points", [9, 15])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_narrowest_dock_shows_all_its_width(viewer: Viewer, qtbot: QtBot, name: str) -> None:
+def test_the_narrowest_dock_shows_all_its_width_in_any_size_of_letters(
+    viewer: Viewer, qtbot: QtBot, name: str, points: int
+) -> None:
     window = viewer.window._qt_window
     window.resize(*SCREEN)
     window.show()
     inside = crowded(viewer, name)
     qtbot.wait(100)
+    give_letters(viewer, points)
+    qtbot.wait(200)
     window.resizeDocks([dock(viewer, name)], [SMALLEST], Qt.Orientation.Horizontal)
-    qtbot.waitUntil(lambda: dock(viewer, name).width() == SMALLEST)
+    if points == 9:
+        qtbot.waitUntil(lambda: dock(viewer, name).width() == SMALLEST)
     pages = inside.findChildren(QTabWidget)
     for page in range(pages[0].count() if pages else 1):
         if pages:
@@ -183,3 +196,18 @@ def test_the_narrowest_dock_shows_all_its_width(viewer: Viewer, qtbot: QtBot, na
         narrow += [each.text() for each in fields if _too_narrow(each.lineEdit(), each.text())]
         assert buttons
         assert narrow == []
+        assert all(each.widget().width() <= each.viewport().width() for each in areas)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dock_needs_no_more_room_than_before_when_large_letters_are_small_again(
+    viewer: Viewer, qtbot: QtBot, name: str
+) -> None:
+    viewer.window._qt_window.show()
+    inside = crowded(viewer, name)
+    widths = []
+    for points in (9, 18, 9):
+        give_letters(viewer, points)
+        qtbot.wait(200)
+        widths.append(max(inside.minimumSizeHint().width(), inside.minimumWidth()))
+    assert widths[0] == widths[2] == SMALLEST < widths[1]

@@ -137,6 +137,19 @@ def test_the_chosen_stack_stays_chosen_when_layers_come_and_the_selected_one_is_
     assert dock.layers == (second,)
 
 
+def test_what_was_said_of_a_stack_goes_when_another_one_is_chosen(
+    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray
+) -> None:
+    first = viewer.add_image(stack, name="first", **PLACE)
+    run()
+    assert "'first [all in focus]' was made in" in dock.status.text()
+    viewer.add_image(stack, name="second", **PLACE)
+    assert dock.stack.currentText() == "second"
+    assert dock.status.text() == ""
+    viewer.layers.remove(first)
+    assert dock.status.text() == ""
+
+
 def test_a_step_follows_its_layer(
     viewer: Viewer, dock: FocusStackWidget, stack: np.ndarray
 ) -> None:

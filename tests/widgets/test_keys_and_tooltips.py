@@ -1,5 +1,5 @@
-"""Every control of every dock says what it is for, can be reached and left without a mouse, and
-fits the screen.
+"""Every control of every dock says what it is for, can be reached and left without a mouse, fits
+the screen, and leaves the wheel and the keys of napari alone.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLineEdit,
     QScrollBar,
@@ -29,6 +31,7 @@ from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
 KINDS = (
     QAbstractButton,
@@ -121,3 +124,45 @@ def test_every_dock_fits_a_full_hd_screen_at_200_percent(dock: QWidget) -> None:
 def test_the_tab_key_leads_out_of_every_table(controls: list[QWidget]) -> None:
     tables = [each for each in controls if isinstance(each, QAbstractItemView)]
     assert [_named(each) for each in tables if each.tabKeyNavigation()] == []
+
+
+def _wheel_down(widget: QWidget) -> None:
+    place = widget.rect().center()
+    none = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
+    there = QPointF(place), QPointF(widget.mapToGlobal(place))
+    event = QWheelEvent(*there, QPoint(0, 0), QPoint(0, -120), *none, False)
+    QApplication.sendEvent(widget, event)
+
+
+def _state(control: QWidget) -> Any:
+    if isinstance(control, QComboBox | QTabBar):
+        return control.currentIndex()
+    return control.value()  # type: ignore[attr-defined]
+
+
+def test_the_wheel_scrolls_a_dock_and_changes_nothing_in_it(
+    viewer: Viewer, controls: list[QWidget], qtbot: QtBot
+) -> None:
+    viewer.window._qt_window.show()
+    qtbot.wait(50)
+    turned = [
+        each
+        for each in controls
+        if isinstance(each, QAbstractSlider | QAbstractSpinBox | QComboBox | QTabBar)
+    ]
+    before = [_state(each) for each in turned]
+    for each in turned:
+        _wheel_down(each)
+    assert [_state(each) for each in turned] == before
+    assert any(isinstance(each, QComboBox) and each.count() > 1 for each in turned)
+
+
+def test_keys_of_napari_act_while_a_drop_down_has_the_focus(
+    viewer: Viewer, controls: list[QWidget], qtbot: QtBot
+) -> None:
+    viewer.window._qt_window.show()
+    qtbot.wait(50)
+    box = next(each for each in controls if isinstance(each, QComboBox))
+    for shown in (True, False):
+        qtbot.keyClick(box, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+        assert viewer.canvas.grid.enabled is shown

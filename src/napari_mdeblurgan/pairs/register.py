@@ -33,6 +33,10 @@ UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 _SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 _TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 _SATURATED = 0.02
+SAME_IMAGE = (
+    "both are the same image, pixel by pixel, and nothing can be learned from that; take the sharp "
+    "one by the stronger objective, or in focus."
+)
 SAME_SIZE = "Both images have pixels of the same size, as their registration shows."
 
 
@@ -65,8 +69,9 @@ def register_images(
     Raises
     ------
     PairError
-        If the images cannot make a pair: a result of this program as the sharp one, other axes, no
-        contrast, swapped, no overlap to speak of, many more pixels than a model of `scale` makes.
+        If the images cannot make a pair: a result of this program as the sharp one, one image given
+        twice, other axes, no contrast, swapped, no overlap to speak of, many more pixels than a
+        model of `scale` makes.
     """
     if scale not in (2, 4):
         raise ValueError(f"scale must be 2 or 4, got {scale}")
@@ -84,6 +89,8 @@ def register_images(
             f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same "
             "way."
         )
+    if np.array_equal(low.values, high.values):
+        raise PairError(f"{pair.name}: {SAME_IMAGE}")
     planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
     warnings: list[str] = []

@@ -40,6 +40,7 @@ STANDS_OUT = 5.0  # times the noise's share of a cell's energy
 LEAST_ENERGY = (
     6e-5  # of a Laplacian, in squared windows: less is dust, coloured noise or uneven light
 )
+_GAP_SHARE = 1 / 16  # of a cell: so few missing pixels, filled from all around, hardly matter
 _LEAST_SHARE = 0.22  # of the cells of a tile that must stand out
 STEEPEST = 0.5  # of those that do, the share that counts
 NOISE_LEFT = 0.15  # of the noise's energy: what cannot be told from nothing
@@ -179,7 +180,8 @@ def blur_features(
     bands = [energy[n] > STANDS_OUT * floor[n] + LEAST_ENERGY for n in BANDS]
     seen = (bands[0] | bands[1]) & (energy[REFERENCE] > STANDS_OUT * floor[REFERENCE])
     if missing.any():
-        seen &= ~ndimage.binary_dilation(_cell_means(missing.astype(np.float32)) > 0, iterations=2)
+        gaps = _cell_means(missing.astype(np.float32)) > _GAP_SHARE
+        seen &= ~ndimage.binary_dilation(gaps, iterations=2)
     energy, floor, seen = (_tiled(each, tiles, sizes) for each in (energy, floor, seen[None]))
     return _of_tiles(energy, floor, seen[0])
 

@@ -12,6 +12,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.domain import Examination
+from napari_mdeblurgan.trust.pieces import without_gaps
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
 from napari_mdeblurgan.trust.resolution import resolution_px
 from napari_mdeblurgan.trust.samples import SamplePlace, normalised, rich_places
@@ -58,18 +59,20 @@ def estimate_whole(
         for at, (b, r) in enumerate(zip(blurred, result, strict=True))
         if np.isfinite(b).all() and np.isfinite(r).all()
     ]
-    grey = [blurred[at].mean(axis=-1) for at in whole]
-    fine = [result[at].mean(axis=-1) for at in whole]
-    if not whole:
+    used = whole or range(len(places))  # dead pixels all over the image leave none whole
+    if not used:
         return Estimate(window, examination, PointSpread(np.ones((1, 1)), plan.factor), None, None)
-    sigma = [examination.noise.sigma(blurred[at]).mean(axis=-1) for at in whole]
+    known = [blurred[at].mean(axis=-1) for at in used]
+    fine = [without_gaps(result[at]).mean(axis=-1) for at in used]
+    filled = [without_gaps(blurred[at]) for at in used]
+    sigma = [examination.noise.sigma(part).mean(axis=-1) for part in filled]
     look_up()
     after = resolution_px(fine)
     return Estimate(
         window=window,
         examination=examination,
-        psf=estimate_psf(fine, grey, sigma, plan.factor, examination.blur.largest_px),
-        resolution_before=resolution_px(grey),
+        psf=estimate_psf(fine, known, sigma, plan.factor, examination.blur.largest_px),
+        resolution_before=resolution_px([part.mean(axis=-1) for part in filled]),
         resolution_after=None if after is None else after / plan.factor,
     )
 

@@ -30,7 +30,7 @@ class Headline:
     ----------
     level : str
         "good"; "caution" if the result differs from the image or the image is none of those that
-        the model knows; "poor" if both are so.
+        the model is known to know; "poor" if both are so.
     text : str
         The line.
     """
@@ -50,10 +50,7 @@ def headline_of(found: Assessment) -> Headline:
     compared = bool(found.consistency >= 0)
     agrees = compared and found.inconsistent <= FEW
     known = all(estimate.examination.fits for estimate in found.estimates)
-    parts = [_agreement(found, compared=compared, agrees=agrees), _error(found)]
-    parts.append(
-        "blur within what the model knows" if known else "the image is outside what the model knows"
-    )
+    parts = [_agreement(found, compared=compared, agrees=agrees), _error(found), _domain(found)]
     doubts = (not agrees) + (not known)
     return Headline(LEVELS[doubts], _SEPARATOR.join(parts))
 
@@ -88,6 +85,15 @@ def _agreement(found: Assessment, *, compared: bool, agrees: bool) -> str:
         if agrees
         else f"Differs from your image in {100 * found.inconsistent:.1f} % of its pixels"
     )
+
+
+def _domain(found: Assessment) -> str:
+    unknown = [each.examination for each in found.estimates if not each.examination.fits]
+    if not unknown:
+        return "blur within what the model knows"
+    if all(each.blur_sigma_px is None for each in unknown):
+        return "too little detail to tell the blur"
+    return "the image is outside what the model knows"
 
 
 def _error(found: Assessment) -> str:

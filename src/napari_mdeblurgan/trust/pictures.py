@@ -7,8 +7,6 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.figure import Figure
 
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.trust.choice import LEGEND
@@ -36,6 +34,9 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
     index : tuple of int
         Of the plane along the axes before y and x.
     """
+    from matplotlib.colors import BoundaryNorm, ListedColormap  # takes a while to load
+    from matplotlib.figure import Figure
+
     kind = trust_map.kind
     level = read(_small_enough(trust_map), index)
     plane = reduced_map(level, (), kind.last_axis, largest_counts=kind.reduction == "largest")

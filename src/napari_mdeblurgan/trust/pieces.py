@@ -67,7 +67,9 @@ class Piece:
         """The same with gaps filled from their neighbours; itself if there is none."""
         if self.missing is None and self.lacking is None:
             return self
-        return replace(self, blurred=_filled(self.blurred), restored=_filled(self.restored))
+        return replace(
+            self, blurred=without_gaps(self.blurred), restored=without_gaps(self.restored)
+        )
 
 
 def read_piece(
@@ -149,7 +151,10 @@ def _taken(block: np.ndarray, lines: np.ndarray, axis: int) -> np.ndarray:
     return block.take(lines, axis)
 
 
-def _filled(image: np.ndarray) -> np.ndarray:
+def without_gaps(image: np.ndarray) -> np.ndarray:
+    """(y, x, colours) float32 with what has no number filled from its neighbours; itself if nothing
+    lacks one.
+    """
     missing = ~np.isfinite(image)
     if not missing.any():
         return image

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import WorkerBase, create_worker
 
 from napari_mdeblurgan.widgets.docking import shorten_title, tabify
+from napari_mdeblurgan.widgets.left_alone import LeftAlone
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -112,7 +113,8 @@ def unheard(worker: Any, **slots: Callable[..., Any]) -> None:
 
 
 class LifeWatch(QObject):
-    """Calls back when `widget` appears on the screen and when it is taken out of its window.
+    """Calls back when `widget` appears on the screen and when it is taken out of its window; its
+    controls leave the wheel and napari's keys alone.
 
     napari takes a closed dock widget out of its window without closing or deleting what was inside.
 
@@ -134,6 +136,7 @@ class LifeWatch(QObject):
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
         self._docked = self._closed = self._placed = False
+        self._left_alone = LeftAlone(widget)
         _watches.add(self)
         widget.installEventFilter(self)
         widget.destroyed.connect(self._close)
@@ -142,6 +145,7 @@ class LifeWatch(QObject):
         """See Qt; nothing is held back."""
         if self._widget is not None and watched is self._widget and event is not None:
             if event.type() == QEvent.Type.Show:
+                self._left_alone.look()
                 if not self._placed:
                     self._placed = True
                     QTimer.singleShot(

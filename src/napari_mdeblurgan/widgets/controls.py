@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
 
 from napari_mdeblurgan.widgets.plain import literal, plain
-from napari_mdeblurgan.widgets.sizes import AsHigh, Lines, Uncut
+from napari_mdeblurgan.widgets.sizes import AsHigh, AsWide, Lines, Uncut
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 from napari_mdeblurgan.widgets.wording import on_bar
 
@@ -307,6 +307,7 @@ def scrolling(place: Container, rows: list[Widget]) -> Container:
     box.root_native_widget.setVerticalScrollBarPolicy(
         Qt.ScrollBarPolicy.ScrollBarAlwaysOn
     )  # or all would move as it comes
+    AsWide(box.root_native_widget, SMALLEST_WIDTH)
     place.native.layout().addWidget(box.root_native_widget, ALL_OF_IT)
     place.margins = (0, 0, 0, 0)
     return box

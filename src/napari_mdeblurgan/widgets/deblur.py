@@ -21,7 +21,6 @@ from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.compare.comparison import CompareView
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
-    SMALLEST_WIDTH,
     laid_out,
     make_controls,
     scrolling,
@@ -126,7 +125,6 @@ class DeblurWidget(Container):
         details = self._panel.fold.widget
         rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=details)
         self._rows = scrolling(self, rows)
-        self.native.setMinimumWidth(SMALLEST_WIDTH)
         told = self._say, self._tell_failure, self.scans.paths, self._pairs.source_of
         self.saver = ResultSaver(viewer, self.controls.save, self.native, *told)
         self._connect()

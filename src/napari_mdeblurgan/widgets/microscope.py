@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from magicgui.widgets import Container, FloatSpinBox, Label
+from magicgui.widgets import Container, FloatSpinBox
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, in_a_row
+from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, in_a_row, name_of
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
 
@@ -112,8 +112,7 @@ class MicroscopeGroup:
         return box
 
     def _row(self, *names: str) -> Container:
-        label = Label(value=FIELDS[names[0]][0], tooltip=FIELDS[names[0]][1])
-        label.min_width = label.max_width = LABEL_WIDTH + WIDER
+        label = name_of(FIELDS[names[0]][0], FIELDS[names[0]][1], LABEL_WIDTH + WIDER)
         return in_a_row(label, *(self.boxes[name] for name in names), shares=_SHARES)
 
     def _on_box(self, name: str, said: float) -> None:

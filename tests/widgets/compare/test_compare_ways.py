@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.settings import get_settings
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtGui import QOpenGLContext
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
@@ -229,6 +230,24 @@ def test_a_comparison_ends_where_one_of_its_layers_is_deleted(
     assert {name: state(viewer)[name] for name in ("grid", "camera")} == {
         n: before[n] for n in ("grid", "camera")
     }
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_napari_draws_on_after_a_layer_was_deleted_that_is_compared(
+    viewer: Viewer, pair: Pair, docked: Docked, way: str
+) -> None:
+    pair("nuclei")
+    choose(docked(), way)
+    QTest.qWait(300)  # what lies on the canvas is drawn, by another context
+    canvas, current = viewer.window._qt_viewer.canvas.native, []
+    viewer.layers.events.removed.connect(
+        lambda: current.append(QOpenGLContext.currentContext() == canvas.context()),
+        position="first",
+    )
+    viewer.layers.remove(viewer.layers[0])
+    assert current == [True]
+    QTest.qWait(300)
+    assert row(viewer)[:, 0].max() == AFTER
 
 
 @pytest.mark.parametrize("way", WAYS)

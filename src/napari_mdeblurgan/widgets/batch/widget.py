@@ -51,6 +51,7 @@ from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.runner import JobWorker
 from napari_mdeblurgan.widgets.settings import read_settings
+from napari_mdeblurgan.widgets.sizes import AsWide
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
@@ -103,7 +104,7 @@ class BatchWidget(QWidget):
             layout.addWidget(row)
         layout.addWidget(self.files, 1)
         layout.addWidget(self.controls.status.native)
-        self.setMinimumWidth(SMALLEST_WIDTH)
+        AsWide(self, SMALLEST_WIDTH)
         self._choices = read_choices(BatchChoices)
         recall(self.controls, self._choices)
         self._connect()

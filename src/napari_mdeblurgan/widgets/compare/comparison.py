@@ -9,7 +9,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.compare.arrangement import LayerPair
 from napari_mdeblurgan.widgets.compare.curtain import Curtain
-from napari_mdeblurgan.widgets.compare.napari_canvas import NO_CANVAS, canvas_of
+from napari_mdeblurgan.widgets.compare.napari_canvas import NO_CANVAS, canvas_of, make_current
 from napari_mdeblurgan.widgets.compare.side_by_side import SideBySide
 from napari_mdeblurgan.widgets.controls import BLINK, COMPARE_WAYS, CURTAIN, Controls
 from napari_mdeblurgan.widgets.line_profile.line_profile import LineProfile
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
 TOLD = {
+    "removing",
     "removed",
     "inserted",
     "reordered",
@@ -177,6 +178,9 @@ class CompareView:
         events of all layers come here.
         """
         if self.shown is None or self._changing or event.type not in TOLD:
+            return
+        if event.type == "removing":
+            make_current(canvas_of(self._viewer))
             return
         there = all(each in self._viewer.layers for pair in self.shown.pairs for each in pair)
         if not there or not self.shown.holds:

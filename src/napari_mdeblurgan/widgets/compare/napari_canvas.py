@@ -33,3 +33,15 @@ def canvas_of(viewer: Viewer) -> Any:
     canvas = getattr(getattr(window, "_qt_viewer", None), "canvas", None)
     known = all(hasattr(canvas, name) for name in ("native", "events", "layer_to_visual"))
     return canvas if known else None
+
+
+def make_current(canvas: Any) -> None:
+    """Let what is told to OpenGL next act on a canvas, if there is one.
+
+    As a layer goes, napari tells it what to delete and to make, and takes the canvas for the one
+    that is current. Where something lies on the canvas, that is another one, and napari crashes the
+    next time it draws.
+    """
+    make = getattr(getattr(canvas, "native", None), "makeCurrent", None)
+    if make is not None:
+        make()

@@ -22,6 +22,7 @@ from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
+from napari_mdeblurgan.widgets.sizes import AsWide
 
 PAIRS_PAGE, TRAINING_PAGE, RESULT_PAGE = range(3)
 BAR_STEPS = 1000
@@ -64,6 +65,7 @@ class FineTunePanel(QWidget):
                 Qt.ScrollBarPolicy.ScrollBarAlwaysOn
             )  # or all would become narrower as it comes
             area.setWidget(page)
+            AsWide(area)
             self.tabs.setTabToolTip(self.tabs.addTab(area, words), tip)
         self.start_button, self.stop_button = QPushButton("Fine-tune"), QPushButton("Stop")
         self.resume_button = ResumeButton()
@@ -92,4 +94,4 @@ class FineTunePanel(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)
-        self.setMinimumWidth(SMALLEST_WIDTH)
+        AsWide(self, SMALLEST_WIDTH)

@@ -303,7 +303,7 @@ def _objective(side: str) -> QDoubleSpinBox:
     box.setButtonSymbols(
         QDoubleSpinBox.ButtonSymbols.NoButtons
     )  # at 200 % they would cut the number off
-    box.setStyleSheet("min-width: 64px;")  # that of napari is more than the narrowest dock has
+    box.setStyleSheet("min-width: 4.6em;")  # that of napari is more than the narrowest dock has
     box.setToolTip(OBJECTIVES_TIP)
     return box
 

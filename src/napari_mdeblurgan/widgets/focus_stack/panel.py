@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.sizes import AsWide
 from napari_mdeblurgan.widgets.wording import on_bar
 
 UNKNOWN_STEP = "unknown"
@@ -103,7 +104,6 @@ class FocusStackPanel(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._lay_out()
-        self.setMinimumWidth(SMALLEST_WIDTH)
 
     def _lay_out(self) -> None:
         """Let all of it be scrolled where the screen is too low, as at 200 % on many."""
@@ -152,6 +152,7 @@ class FocusStackPanel(QWidget):
             Qt.ScrollBarPolicy.ScrollBarAlwaysOn
         )  # or all would become narrower as it comes
         area.setWidget(inside)
+        AsWide(area, SMALLEST_WIDTH)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(area)

@@ -161,7 +161,7 @@ class FocusStackWidget(FocusStackPanel):
         layer = layers[0] if len(layers) == 1 else None
         self._watch_layer(layer)
         shown = (
-            ()
+            tuple(map(id, layers))
             if layer is None
             else (
                 id(layer),
@@ -178,6 +178,8 @@ class FocusStackWidget(FocusStackPanel):
             entries, chosen = axes_of(layer)
             self._axes = [axis for _, axis in entries]
             _fill(self.axis, [words for words, _ in entries], self._axes.index(chosen))
+        if shown != self._shown and not self.running:
+            self._message = ""  # it was of another stack
         if shown != self._shown or layer is None:
             self._shown = shown
             self._on_axis()
