@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_mdeblurgan.errors import ImageError
 
 if TYPE_CHECKING:
@@ -52,22 +50,6 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
             )
     if reference is not None and not 0 <= reference < len(stack):
         raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
-
-
-def check_numbers(planes: np.ndarray) -> None:
-    """Refuse pixels without a number: detail, and with it the choice of a plane, cannot be told
-    beside them.
-
-    Raises
-    ------
-    ImageError
-        In one sentence.
-    """
-    if planes.dtype.kind == "f" and not np.isfinite(planes).all():
-        raise ImageError(
-            "This stack has pixels without a number (NaN or infinite); give them the values of "
-            "their neighbours first, or crop the planes."
-        )
 
 
 def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:

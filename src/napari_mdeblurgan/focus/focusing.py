@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus.checking import check_numbers, check_planes
+from napari_mdeblurgan.focus.checking import check_planes
 from napari_mdeblurgan.focus.choice import (
     FOCUS_REACH,
     UNKNOWN_DEPTH,
@@ -243,8 +243,6 @@ class Focusing:
         known = whole[self.order.index(self.reference)]
         for plane, of_plane in zip(whole, there, strict=True):
             plane[~of_plane] = known[~of_plane]
-        if self.dtype.kind == "f":
-            check_numbers(whole)
         return whole, there
 
 

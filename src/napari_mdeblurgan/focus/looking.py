@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.focus.checking import check_numbers
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.reading import read_part, reduced_plane
 from napari_mdeblurgan.focus.registering import resampled, shown_pixels
@@ -98,7 +97,6 @@ def _detail(plane: Any) -> tuple[float, float]:
     variance of the noise.
     """
     seen = _middle(plane)
-    check_numbers(seen)
     variance = max(_variance(seen), (ROUNDING * float(np.abs(seen).max(initial=0))) ** 2)
     height, width = (length // TILE_MULTIPLE * TILE_MULTIPLE for length in seen.shape)
     level = seen.mean()  # which the Laplacian, cut off as it is, does not take away wholly
