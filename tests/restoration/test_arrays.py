@@ -34,7 +34,7 @@ def test_masked_real_numbers_become_nan() -> None:
 
 
 def test_masked_integers_are_refused() -> None:
-    with pytest.raises(ImageError, match="1 pixels of the image are masked"):
+    with pytest.raises(ImageError, match="1 pixel of the image is masked"):
         as_array(np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]]))
 
 
@@ -63,7 +63,7 @@ def test_masked_pixels_of_a_lazy_array_are_missing_and_stay_masked(
 
 def test_masked_integers_of_a_lazy_array_are_refused_when_they_are_read() -> None:
     image = np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]])
-    with pytest.raises(ImageError, match="1 pixels of the image are masked"):
+    with pytest.raises(ImageError, match="1 pixel of the image is masked"):
         as_array(da.from_array(image, asarray=False)).compute()
     nothing = np.ma.masked_array(np.uint8([[1, 2]]))
     assert type(as_array(da.from_array(nothing, asarray=False)).compute()) is np.ndarray

@@ -156,6 +156,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ),
     ("tiny tile", np.zeros((10, 10)), {"tile": 3}, "64 or more"),
     ("region outside", np.zeros((10, 10)), {"region": ((0, 11), (0, 5))}, "does not lie within"),
+    ("part of a pixel", np.zeros((10, 10)), {"region": ((0, 2.5), (0, 5))}, "in whole pixels"),
     ("empty region", np.zeros((10, 10)), {"region": ((3, 3), (0, 5))}, "does not lie within"),
     (
         "wrong number of scales",

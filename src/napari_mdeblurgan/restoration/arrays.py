@@ -75,9 +75,11 @@ def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
     if not np.ma.is_masked(image):
         return np.asarray(image.data)
     if image.dtype.kind != "f":
+        count = np.ma.count_masked(image)
         raise ImageError(
-            f"{np.ma.count_masked(image)} pixels of the image are masked, and its type "
-            f"{image.dtype} cannot say that a pixel is missing; convert it to float32 first."
+            f"{count} {'pixel of the image is' if count == 1 else 'pixels of the image are'} "
+            f"masked, and its type {image.dtype} cannot say that a pixel is missing; convert it to "
+            "float32 first."
         )
     return image.filled(np.nan)
 

@@ -109,7 +109,7 @@ def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
     if region is None:
         return (0, shape[0]), (0, shape[1])
     try:
-        (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
+        (y0, y1), (x0, x1) = (tuple(_whole(edge) for edge in span) for span in region)
     except (TypeError, ValueError):
         raise ImageError(
             f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
@@ -119,6 +119,12 @@ def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
             f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels."
         )
     return (y0, y1), (x0, x1)
+
+
+def _whole(number: float) -> int:
+    if int(number) != number:
+        raise ValueError
+    return int(number)
 
 
 def per_axis(
