@@ -13,7 +13,13 @@ from napari_mdeblurgan.model import ModelCard, model_path, read_card
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust import defocus, domain
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
-from napari_mdeblurgan.trust.domain import Examination, examine, halving_advised, judge_domain
+from napari_mdeblurgan.trust.domain import (
+    Examination,
+    examine,
+    examine_all,
+    halving_advised,
+    judge_domain,
+)
 from napari_mdeblurgan.trust.noise import Noise
 
 CARD = read_card(model_path("gray-x2"))
@@ -228,3 +234,17 @@ def test_of_a_large_plane_no_more_is_read_than_some_parts(monkeypatch: pytest.Mo
     found = sampled_sigmas(image, plan, plan.windows[0], Noise((1e-4,), (0.0,)))
     assert found.size == (defocus.DEFOCUS_SAMPLES * defocus.SAMPLE_BLOCKS) ** 2
     assert sum(read) < 0.2 * image.size
+
+
+@pytest.mark.parametrize(
+    ("sigma", "binning", "advised"),
+    [(1.0, 1, 1), (4.0, 1, 2), (5.5, 1, 3), (12.0, 1, 4), (4.0, 2, 4)],
+)
+def test_so_much_binning_is_advised_as_the_sentence_names(
+    scene, blurred, sigma: float, binning: int, advised: int
+) -> None:
+    image = np.rint(blurred(scene(768), sigma, 0.002) * 255).clip(0, 255).astype(np.uint8)
+    card = read_card(model_path("gray-x2"))
+    (found,) = examine_all(image, make_plan(image, card), card, binning)
+    assert found.advised_binning == advised
+    assert (f"(--bin {advised})" in found.sentence) == (advised > 1)

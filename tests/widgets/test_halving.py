@@ -5,6 +5,7 @@ pixel on pixel.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,11 @@ from scipy import ndimage
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import save_model
 from napari_mdeblurgan.restoration.binning import binned
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.widgets import halving
+from napari_mdeblurgan.widgets.choices import Choices, read_choices
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.halving import averaged_job
 from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
     from pytestqt.qtbot import QtBot
+
+    from napari_mdeblurgan.model import Model
 
     Noise = Callable[..., np.ndarray]
     Run = Callable[[], None]
@@ -45,19 +50,27 @@ def halving_widget(widget: DeblurWidget, qtbot: QtBot) -> DeblurWidget:
     return widget
 
 
+@pytest.fixture
+def weak_model(tiny_model: Callable[..., Model], models_folder: Path) -> str:
+    """One that knows a weak blur alone, by its name."""
+    model = tiny_model(1)
+    card = replace(model.card, name="weak", blur_sigma_px=(0.2, 1.5))
+    save_model(model.network, card, models_folder / f"{card.name}.safetensors")
+    return card.name
+
+
 def tick(widget: DeblurWidget, qtbot: QtBot) -> None:
     box = widget.controls.halve.native
     qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
 
 
-def soft(height: int, width: int) -> np.ndarray:
+def soft(height: int, width: int, sigma: float = 4, edge: int = 8) -> np.ndarray:
     """Cells whose edges are blurred over far more than two pixels."""
     random = np.random.default_rng(0)
-    cells = np.kron(random.random((height // 8 + 1, width // 8 + 1)) > 0.6, np.ones((8, 8)))[
-        :height, :width
-    ]
+    there = random.random((height // edge + 1, width // edge + 1)) > 0.6
+    cells = np.kron(there, np.ones((edge, edge)))[:height, :width]
     return (
-        ndimage.gaussian_filter(cells, 4) * 50_000 + random.normal(2000, 100, (height, width))
+        ndimage.gaussian_filter(cells, sigma) * 50_000 + random.normal(2000, 100, (height, width))
     ).astype(np.uint16)
 
 
@@ -294,6 +307,33 @@ def test_where_halving_is_advised_a_button_does_it(
     lies_on(viewer.layers["soft [halved, sharp ×2]"], source)
     assert "halve it first" not in widget.controls.details.value
     assert button.native.isHidden()
+
+
+def test_where_the_blur_is_stronger_the_button_averages_over_as_many_pixels_as_is_advised(
+    viewer: Viewer,
+    weak_model: str,
+    widget: DeblurWidget,
+    run: Run,
+    wait_for_end: Run,
+    qtbot: QtBot,
+) -> None:
+    source = viewer.add_image(soft(258, 288, sigma=5), name="soft")
+    widget.reset_choices()
+    widget.controls.model.value = weak_model
+    widget.controls.trust.value = True
+    run()
+    assert "Bin it 3×3 first (--bin 3)" in widget.controls.details.value
+    button, box = widget.controls.halve_again, widget.controls.halve
+    assert button.native.text() == "Average 3 × 3 first and run again"
+    qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
+    assert (box.value, box.native.text()) == (True, "Average 3 × 3 first")
+    wait_for_end()
+    lies_on(viewer.layers["soft [averaged 3 × 3, sharp ×2]"], source)
+    tick(widget, qtbot)
+    assert (box.value, box.native.text()) == (False, "Halve first")
+    run()
+    assert "soft [sharp ×2] [1]" in viewer.layers
+    assert read_choices(Choices).halve == "no"
 
 
 def test_no_button_where_nothing_is_to_be_gained(

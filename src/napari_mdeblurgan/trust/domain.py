@@ -62,6 +62,8 @@ class Examination:
         That it is, or why it is not and what to do.
     stronger : str or None
         Name of a model that knows such strong a blur where this one does not, see `stronger_model`.
+    advised_binning : int
+        By how many of its pixels along y and x the image is better binned first; 1 for not at all.
     """
 
     blur: FieldBlur
@@ -74,6 +76,7 @@ class Examination:
     fits: bool
     sentence: str
     stronger: str | None = None
+    advised_binning: int = 1
 
     @property
     def blur_sigma_px(self) -> float | None:
@@ -134,6 +137,7 @@ def examine(
         fits=fits,
         sentence=sentence,
         stronger=stronger_model(card, blur),
+        advised_binning=advised_binning(card, blur, binning),
     )
 
 
@@ -309,22 +313,29 @@ def _pixels(blur: float) -> str:
 
 def _less_blur(card: ModelCard, blur: FieldBlur, beyond_px: float, binning: int) -> str:
     """What to do about an image that is more blurred than the model knows."""
-    high = (card.blur_sigma_px or (0.0, math.inf))[1]
-    enough = (
-        next((n * binning for n in BINS if beyond_px / n <= high), None)
-        if beyond_px < LARGEST_PX
-        else None
-    )
-    most = BINS[-1] * binning
-    advice = (
-        f"in it {enough}×{enough} first (--bin {enough})"
-        if enough
-        else f"in it {most}×{most} first (--bin {most})"
-    )
+    enough = _enough(card, beyond_px)
+    edge = (enough or BINS[-1]) * binning
+    advice = f"in it {edge}×{edge} first (--bin {edge})"
     if stronger := stronger_model(card, blur):
         return f"Choose the model {stronger}, or b{advice}."
     advice = f"B{advice}" if enough else f"Take a sharper image, or b{advice}"
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
+
+
+def advised_binning(card: ModelCard, blur: FieldBlur, binning: int = 1) -> int:
+    """By how many pixels along y and x an image is better binned before a model restores it; 1 for
+    not at all. Arguments are as in `judge_domain`.
+    """
+    beyond_px = _beyond_px(blur)
+    if beyond_px is not None and blur.beyond >= NEARLY_ALL * blur.judged:
+        return (_enough(card, beyond_px) or BINS[-1]) * binning
+    return 2 if blur.halves and binning == 1 else 1
+
+
+def _enough(card: ModelCard, beyond_px: float) -> int | None:
+    """The least binning by which a blur becomes one that the model knows; None where none does."""
+    high = (card.blur_sigma_px or (0.0, math.inf))[1]
+    return next((n for n in BINS if beyond_px < LARGEST_PX and beyond_px / n <= high), None)
 
 
 def _beyond_px(blur: FieldBlur) -> float | None:

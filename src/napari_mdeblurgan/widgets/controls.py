@@ -42,6 +42,10 @@ HALVE_TIP = (
     "back the image's own pixels. Better where the image is blurred over more than two of its "
     "pixels."
 )
+AVERAGE_TIP = (
+    "Average the image over blocks of {0} × {0} pixels before it is restored: then the model knows "
+    "its blur, or more of it. A ×2 model gives back fewer pixels than the image has."
+)
 AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
 OUTPUT_TIP = (
     "How many pixels the result has: as many times those of the image, along y and x, as the "
@@ -223,7 +227,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         legend=Label(value="", tooltip="What the colours of the layer [estimate used] stand for."),
         details=Label(value=""),
         headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
-        halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
+        halve_again=PushButton(visible=False),
         strong_again=PushButton(text="Run again for strong blur", visible=False),
         status=Label(value=""),
     )
@@ -403,6 +407,15 @@ def describe_entries(box: QComboBox, descriptions: Sequence[str]) -> None:
     view = box.view()
     if view is not None:
         view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + WIDER)
+
+
+def tell_averaging(button: CheckBox | PushButton, binning: int, more: str = "") -> None:
+    """Let a button say over how many pixels along y and x an image is averaged before it is
+    restored.
+    """
+    halves = binning <= 2
+    first = "Halve first" if halves else f"Average {binning} × {binning} first"
+    button.text, button.tooltip = first + more, HALVE_TIP if halves else AVERAGE_TIP.format(binning)
 
 
 def let_shrink(box: QComboBox, letters: int = 12) -> None:

@@ -189,9 +189,11 @@ class DeblurWidget(Container):
             lambda on: self._remembered.change(trust="yes" if on else "no")
         )
         controls.ensemble.changed.connect(lambda on: self._on_tick(ensemble=on))
-        controls.halve.changed.connect(lambda on: self._on_tick(halve=on))
+        controls.halve.changed.connect(
+            lambda on: self._on_tick(halve=on and self._orders.binning == 2)
+        )
         controls.output.changed.connect(self._on_output)
-        controls.halve_again.changed.connect(self.halve_and_start)
+        controls.halve_again.changed.connect(self.average_and_start)
         controls.strong_again.changed.connect(self.start_with_the_advised_model)
         controls.report.changed.connect(self.save_report)
         controls.save.changed.connect(self.save_result)
@@ -290,9 +292,9 @@ class DeblurWidget(Container):
         self.start()
         return "" if self.running else self._message or self.problem or ""
 
-    def halve_and_start(self) -> None:
-        """Tick **Halve first**, and do as `start` does."""
-        self.controls.halve.value = True
+    def average_and_start(self) -> None:
+        """Average images over as many pixels as is advised first, and do as `start` does."""
+        self._orders.average_by(self._panel.advised_binning)
         self.start()
 
     def start_with_the_advised_model(self) -> None:

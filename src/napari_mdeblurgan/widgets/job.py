@@ -253,7 +253,8 @@ def layer_arguments(
 def result_suffix(job: Job, factor: int) -> str:
     """What was done to the image, in the name of its result."""
     region = "" if job.part is None else f", {job.part.name}"
-    return f"{'halved, ' if job.binning == 2 else ''}sharp ×{factor}{region}"
+    first = {1: "", 2: "halved, "}.get(job.binning, f"averaged {job.binning} × {job.binning}, ")
+    return f"{first}sharp ×{factor}{region}"
 
 
 def noted(softness: Softness) -> dict[str, Any]:

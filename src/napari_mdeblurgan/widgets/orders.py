@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import layers, view
-from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
+from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls, tell_averaging
 from napari_mdeblurgan.widgets.halving import whole_blocks
 from napari_mdeblurgan.widgets.scan import is_large
 from napari_mdeblurgan.widgets.scan_layers import ScanOptions
@@ -70,17 +70,36 @@ class Orders:
             microscope,
             only_here,
         )
+        self._averaged_by = 2
+        controls.halve.changed.connect(self._on_halve)
+
+    @property
+    def binning(self) -> int:
+        """Over how many pixels along y and x images are averaged first; 1 for none."""
+        return self._averaged_by if self._controls.halve.value else 1
+
+    def average_by(self, binning: int) -> None:
+        """Average images over blocks of so many pixels along y and x, until the tick is taken
+        away that says so.
+        """
+        self._averaged_by = binning
+        tell_averaging(self._controls.halve, binning)
+        self._controls.halve.value = True
+
+    def _on_halve(self, on: bool) -> None:
+        if not on:
+            self._averaged_by = 2
+            tell_averaging(self._controls.halve, self._averaged_by)
 
     def options(self, image: Image) -> ScanOptions:
         """What an image would be restored by."""
         card = self._card_for(image)
-        binning = 2 if self._controls.halve.value else 1
         return ScanOptions(
             card.name if card else "",
             output_factor(self._output_scale_for(image), card) if card else 0,
-            binning,
+            self.binning,
             8 if self._controls.ensemble.value else 1,
-            self.regions(image, binning),
+            self.regions(image, self.binning),
         )
 
     def may_be_left(self, image: Image) -> bool:
@@ -203,7 +222,7 @@ class Orders:
     def _pixels(self, image: Image) -> dict[str, Any]:
         """What is chosen of the pixels that are restored, and of those that the result has."""
         return {
-            "binning": 2 if self._controls.halve.value else 1,
+            "binning": self.binning,
             "output_scale": self._output_scale_for(image),
         }
 

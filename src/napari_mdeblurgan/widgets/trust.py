@@ -102,16 +102,12 @@ class Trusted:
     binning: int = 1
 
     @property
-    def better_halved(self) -> bool:
-        """Whether the image, in all of its channels, holds nothing finer than two of its pixels,
-        and was not averaged.
+    def advised_binning(self) -> int:
+        """By how many of its pixels along y and x the image, in all of its channels, is better
+        averaged first; 1 for not at all.
         """
         estimates = self.assessment.estimates
-        return (
-            self.binning == 1
-            and bool(estimates)
-            and all(each.examination.blur.halves for each in estimates)
-        )
+        return min((each.examination.advised_binning for each in estimates), default=1)
 
     @property
     def stronger_model(self) -> str | None:

@@ -10,7 +10,7 @@ from weakref import ref
 
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.choices import Remembered
-from napari_mdeblurgan.widgets.controls import Controls, show_line
+from napari_mdeblurgan.widgets.controls import Controls, show_line, tell_averaging
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.map_layers import add_map, map_arguments, maps_there
 from napari_mdeblurgan.widgets.verdicts import Verdicts
@@ -67,6 +67,7 @@ class VerdictPanel:
         self._changing = False
         self._result: ref[Image] | None = None
         self.advised_model: str | None = None
+        self.advised_binning = 1
         self.fold = Fold(
             [controls.details],
             DETAILS_TIP,
@@ -94,7 +95,9 @@ class VerdictPanel:
         show_line(controls.headline, self._verdicts.headline(active, source, chosen))
         controls.details.value = self._verdicts.sentence(active, source)
         self.fold.widget.visible = bool(controls.details.value)
-        controls.halve_again.visible = self._verdicts.advises_halving(active, source)
+        self.advised_binning = self._verdicts.advised_binning(active, source)
+        controls.halve_again.visible = self.advised_binning > 1
+        tell_averaging(controls.halve_again, self.advised_binning, " and run again")
         self.advised_model = self._verdicts.advised_model(active, source)
         controls.strong_again.visible = self.advised_model in controls.model.choices
         controls.strong_again.tooltip = STRONG_TIP.format(self.advised_model)

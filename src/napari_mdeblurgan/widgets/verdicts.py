@@ -114,12 +114,12 @@ class Verdicts:
         words = headline_html(line)
         return f"{html.escape(name)}: {words}" if isinstance(name, str) else words
 
-    def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
-        """Whether what is said is of a result of the chosen image, which is better halved before it
-        is restored.
+    def advised_binning(self, active: Layer | None, source: Image | None) -> int:
+        """By how many of its pixels along y and x the chosen image is better averaged before it is
+        restored, where what is said is of a result of it; 1 for not at all.
         """
         found = self._said_of(active, source)
-        return found is not None and found.better_halved
+        return 1 if found is None else found.advised_binning
 
     def advised_model(self, active: Layer | None, source: Image | None) -> str | None:
         """Name of the model that knows the blur of the chosen image, where what is said is of a
