@@ -114,7 +114,10 @@ def _ways(name: str, model: Model, halve: bool, priors: Sequence[float]) -> Iter
     def bare(image: np.ndarray) -> np.ndarray:
         if id(image) not in kept:
             kept.clear()
-            kept[id(image)] = image, restored_for_user(image, model, halve=halve, softness=0)
+            kept[id(image)] = (
+                image,
+                restored_for_user(image, model, binning=2 if halve else 1, softness=0),
+            )
         return kept[id(image)][1]
 
     def softened(softness: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -15,9 +15,9 @@ from napari_mdeblurgan.trust import defocus, domain
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
 from napari_mdeblurgan.trust.domain import (
     Examination,
+    binning_for,
     examine,
     examine_all,
-    halving_advised,
     judge_domain,
 )
 from napari_mdeblurgan.trust.noise import Noise
@@ -179,12 +179,12 @@ def test_flat_and_tiny_images_can_be_looked_at() -> None:
         assert examined(np.full(shape, 7, np.uint8)).blur_sigma_px is None
 
 
-@pytest.mark.parametrize(("sigma", "advised"), [(0.7, False), (3.5, True)])
-def test_an_image_is_to_be_halved_if_its_blur_is_much_larger_than_its_pixels(
+@pytest.mark.parametrize(("sigma", "advised"), [(0.7, 1), (3.5, 2), (5.5, 3)])
+def test_an_image_is_to_be_binned_if_its_blur_is_much_larger_than_its_pixels(
     scene, blurred, sigma, advised
 ) -> None:
     image = np.rint(blurred(scene(512), sigma, 0.003) * 255).clip(0, 255).astype(np.uint8)
-    assert halving_advised(image, KNOWING) is advised
+    assert binning_for(image, KNOWING) == advised
 
 
 def compressed(image: np.ndarray) -> np.ndarray:

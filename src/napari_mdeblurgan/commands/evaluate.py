@@ -109,7 +109,7 @@ def evaluate(
         bool,
         typer.Option(
             "--advised",
-            help="With --real, also models as the program advises: halved where it says so.",
+            help="With --real, also models as the program advises: images binned first as it says.",
         ),
     ] = False,
     halve: Annotated[

@@ -157,8 +157,9 @@ def examine_all(
     )
 
 
-def halving_advised(image: Any, card: ModelCard) -> bool:
-    """Whether an image, in all of its channels, is better halved before a model restores it.
+def binning_for(image: Any, card: ModelCard) -> int:
+    """By how many pixels along y and x an image, in all of its channels, is better binned before a
+    model restores it; 1 for not at all.
 
     Parameters
     ----------
@@ -167,10 +168,8 @@ def halving_advised(image: Any, card: ModelCard) -> bool:
     card : ModelCard
         Of the model.
     """
-    return all(
-        each.blur.halves
-        for each in examine_all(image, make_plan(image, card), card, calibrated=False)
-    )
+    found = examine_all(image, make_plan(image, card), card, calibrated=False)
+    return min(each.advised_binning for each in found)
 
 
 def judge_domain(

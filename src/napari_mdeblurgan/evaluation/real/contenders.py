@@ -18,7 +18,7 @@ from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.trust.blur import FITTED
 from napari_mdeblurgan.trust.defocus import HALVED_PX, HALVED_SHARE
-from napari_mdeblurgan.trust.domain import halving_advised
+from napari_mdeblurgan.trust.domain import BINS, NEARLY_ALL, binning_for
 
 _Run = Callable[[np.ndarray], np.ndarray]
 
@@ -57,7 +57,7 @@ class Contender:
 
 
 def restored_for_user(
-    image: np.ndarray, model: Model, *, halve: bool = False, device: str = "auto", **options: Any
+    image: np.ndarray, model: Model, *, binning: int = 1, device: str = "auto", **options: Any
 ) -> np.ndarray:
     """What a model makes of an image, as it would for a user: in the image's own type, at the
     default precision.
@@ -68,16 +68,16 @@ def restored_for_user(
         (y, x) or (y, x, 3), any real type.
     model : Model
         For its kind.
-    halve : bool
-        The image is binned 2 × 2 first, so that a ×2 model gives back as many pixels as the image
-        has.
+    binning : int
+        By how many pixels along y and x the image is binned first; by 2 a ×2 model gives back as
+        many pixels as the image has.
     device : str
         For the network.
     **options
         As in `restore`.
     """
     options = {"output_scale": model.card.scale} | options
-    return np.asarray(restore(image, model, binning=2 if halve else 1, device=device, **options))
+    return np.asarray(restore(image, model, binning=binning, device=device, **options))
 
 
 def baselines(*, sharpened: bool = True) -> list[Contender]:
@@ -150,7 +150,7 @@ def model_contenders(
     halved : bool
         Whether there is a second one of each.
     advised : bool
-        Whether there is one of each that halves the image where the program would advise it.
+        Whether there is one of each that bins the image by as much as the program would advise.
     device : str
         For the networks.
     options : mapping, optional
@@ -182,23 +182,37 @@ def model_contenders(
 
 def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
-        return restored_for_user(image, model, halve=halve, device=device, **options)
+        binning = 2 if halve else 1
+        return restored_for_user(image, model, binning=binning, device=device, **options)
 
     return run
 
 
 def _advised(model: Model, device: str, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
-        halve = halving_advised(image, model.card)
-        return restored_for_user(image, model, halve=halve, device=device, **options)
+        binning = binning_for(image, model.card)
+        result = restored_for_user(image, model, binning=binning, device=device, **options)
+        return result if binning <= 2 else _enlarged(result, binning, image.shape)
 
     return run
+
+
+def _enlarged(result: np.ndarray, binning: int, shape: Sequence[int]) -> np.ndarray:
+    """The result of a binned image on a whole number of times the pixels of the image of this
+    shape: enlarged by bicubic interpolation, and what made no whole block continued.
+    """
+    large = bicubic(result.astype(np.float32), binning)
+    times = -(-large.shape[0] // shape[0])
+    lacking = [
+        (0, times * length - own) for own, length in zip(large.shape[:2], shape[:2], strict=True)
+    ]
+    return np.pad(large, lacking + [(0, 0)] * (result.ndim - 2), mode="edge")
 
 
 def _rules() -> str:
     """A digest of what the advice follows from."""
     return hashlib.sha256(
-        FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE)).encode()
+        FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE, BINS, NEARLY_ALL)).encode()
     ).hexdigest()[:8]
 
 

@@ -39,8 +39,8 @@ class RealOptions:
     halve : bool or None
         Whether models are also judged with the image halved first; None does what the sets ask for.
     advised : bool
-        Whether models are also judged as the program advises: the image halved first where it says
-        so.
+        Whether models are also judged as the program advises: the image binned first by as much as
+        it says.
     sharpened : bool
         Whether to compare with unsharp masking and Richardson-Lucy, which takes longest.
     device : str
