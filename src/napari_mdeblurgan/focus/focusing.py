@@ -20,6 +20,7 @@ from napari_mdeblurgan.focus.choice import (
     shares_steps,
 )
 from napari_mdeblurgan.focus.energy import SCALES, energies
+from napari_mdeblurgan.focus.levels import StackPlane, as_planes
 from napari_mdeblurgan.focus.looking import (
     TILE_MULTIPLE,
     brightness_gains,
@@ -55,8 +56,8 @@ class Focusing:
 
     Attributes
     ----------
-    stack : array or sequence of array
-        As in `all_in_focus`.
+    stack : sequence of StackPlane
+        That of `all_in_focus`, as `as_planes` gives it.
     transforms : tuple of (ndarray or None)
         As in `AllInFocus`.
     reference : int
@@ -73,7 +74,7 @@ class Focusing:
         As in `AllInFocus`.
     """
 
-    stack: Any
+    stack: Sequence[StackPlane]
     transforms: tuple[np.ndarray | None, ...]
     reference: int
     gains: tuple[float, ...]
@@ -107,6 +108,7 @@ class Focusing:
     ) -> Generator[None, None, Focusing]:
         """The same, step by step: two for each plane, four where they are registered."""
         check_planes(stack, reference, registered=registered)
+        stack = as_planes(stack)
         strengths, known = yield from details_steps(stack)
         if not any(strengths):
             raise ImageError(
@@ -144,7 +146,15 @@ class Focusing:
     @property
     def dtype(self) -> np.dtype:
         """Of the result."""
-        return self.stack[self.reference].dtype  # type: ignore[no-any-return]
+        return self.stack[self.reference].dtype
+
+    def as_read(self, image: np.ndarray) -> np.ndarray:
+        """What was made, in the stack's own grey values and type."""
+        image = self.stack[self.reference].levels.back(image)
+        if self.dtype.kind == "f":
+            return image.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        return np.rint(image).clip(limits.min, limits.max).astype(self.dtype)
 
     @property
     def grid(self) -> TileGrid:

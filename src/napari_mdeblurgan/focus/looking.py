@@ -99,8 +99,7 @@ def _detail(plane: Any) -> tuple[float, float]:
     seen = _middle(plane)
     variance = max(_variance(seen), (ROUNDING * float(np.abs(seen).max(initial=0))) ** 2)
     height, width = (length // TILE_MULTIPLE * TILE_MULTIPLE for length in seen.shape)
-    level = seen.mean()  # which the Laplacian, cut off as it is, does not take away wholly
-    energy, doubt = energies(seen[:height, :width] - level, variance, scales=1)[0]
+    energy, doubt = energies(seen[:height, :width], variance, scales=1)[0]
     return float(np.maximum(energy - doubt, 0).mean()), variance
 
 
