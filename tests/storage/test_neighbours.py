@@ -5,6 +5,7 @@ the same time.
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 import threading
 import warnings
@@ -94,6 +95,31 @@ def test_units_and_names_that_need_not_be_of_a_list_are_read_as_they_are(tmp_pat
     micrograph = open_image(_zarr(tmp_path / "a.tif"))
     assert (micrograph.pixel_size["X"], micrograph.unit) == (1.0, "µm")
     np.testing.assert_array_equal(np.asarray(micrograph.data), GREYS)
+
+
+def test_neither_reading_nor_writing_an_ome_zarr_settles_how_processes_are_started(
+    tmp_path: Path,
+) -> None:
+    image = Micrograph(GREYS, "YX")
+    write_image(tmp_path / "a.ome.zarr", image)
+    for work in ("read_image(path)", "write_image(path.with_name('b.ome.zarr'), image)"):
+        program = f"""
+import multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+path, image = Path(sys.argv[1]), Micrograph(np.ones((64, 64), np.uint16), "YX")
+{work}
+multiprocessing.set_start_method("spawn")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "a.ome.zarr")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(read_image(tmp_path / "b.ome.zarr").data, 1)
 
 
 @pytest.fixture
