@@ -57,7 +57,9 @@ def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").mkdir()
-    assert "not a file" in refusal(lambda: load_model(tmp_path / "a.safetensors"))
+    path = tmp_path / "a.safetensors"
+    told = refusal(lambda: load_model(path))
+    assert told == f"{path} is not a file; give the path of a .safetensors file."
 
 
 @pytest.mark.parametrize("kept", [0, 5, 8, 300, -4, -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import numpy as np
 import pytest
 
 from napari_mdeblurgan.steps import Returning, finished, map_steps
@@ -42,3 +43,14 @@ def test_steps_told_in_another_way_return_the_same_and_are_closed_with_it() -> N
     told.close()
     assert ended == ["ended"]
     assert finished(map_steps(counting(ended), str)) == "made"
+
+
+def test_steps_are_gone_through_as_numpy_counts_by_default_and_what_others_have_set_stays() -> None:
+    def small() -> Generator[int, None, float]:
+        yield 1
+        return float(np.exp(np.float64(-1000)))
+
+    with np.errstate(all="raise"):
+        before = np.geterr()
+        assert finished(small()) == 0
+        assert np.geterr() == before

@@ -93,6 +93,8 @@ def open_model_file(path: Path) -> BinaryIO:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ModelError(f"{path} is not a file; give the path of a {SUFFIX} file.")
         return path.open("rb")
+    except ModelError:
+        raise
     except FileNotFoundError:
         raise ModelError(f"There is no model file {path}; check the path.") from None
     except (OSError, ValueError) as error:

@@ -6,9 +6,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 _Step = TypeVar("_Step")
 _Told = TypeVar("_Told")
 _Result = TypeVar("_Result")
+# what numpy does of itself about numbers that a type does not hold
+_BY_DEFAULT: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
 
 class Returning(Iterator[_Step], Generic[_Step, _Result]):
@@ -40,10 +44,15 @@ class Returning(Iterator[_Step], Generic[_Step, _Result]):
 
 
 def finished(steps: Generator[Any, None, _Result]) -> _Result:
-    """Go through all steps; what they return in the end."""
+    """Go through all steps; what they return in the end.
+
+    Numbers that are too small for their type count as 0, and so on, as by default, though the
+    caller has told numpy to raise an error.
+    """
     returning = Returning(steps)
-    for _ in returning:
-        pass
+    with np.errstate(**_BY_DEFAULT):
+        for _ in returning:
+            pass
     return returning.result
 
 

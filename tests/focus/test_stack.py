@@ -261,3 +261,49 @@ def test_a_stack_with_missing_pixels_is_refused_before_they_spread(
         stack = da.from_array(stack, chunks=(1, 192, 192), asarray=False)
     with pytest.raises(ImageError, match="Some pixels of this stack are NaN, infinite or masked"):
         all_in_focus(stack, registered=registered)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("times", [1e-300, 1e-30, 1e30, 1e300])
+def test_the_unit_of_grey_values_changes_nothing(
+    sharp: np.ndarray, found: AllInFocus, times: float
+) -> None:
+    again = all_in_focus(two_halves(sharp).astype(np.float64) * times, registered=True)
+    np.testing.assert_allclose(again.image / times, found.image, atol=1e-4)
+    np.testing.assert_allclose(again.height, found.height, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint32])
+def test_what_differs_little_on_a_large_offset_is_found_in_focus(
+    sharp: np.ndarray, kind: type
+) -> None:
+    greys = np.rint(100 * two_halves(sharp, noise=0)).astype(np.float64) + 100
+    usual = all_in_focus(greys.astype(np.uint16), registered=True)
+    again = all_in_focus((greys + 1e9).astype(kind), registered=True)
+    assert np.abs(again.height - usual.height).mean() < 0.1
+    assert np.abs(again.image.astype(np.float64) - 1e9 - usual.image).mean() < 2
+    other = followed(again, (greys + 1e9).astype(kind)).astype(np.float64) - 1e9
+    assert np.abs(other - usual.image).mean() < 2
+
+
+def test_the_offset_of_a_camera_hides_no_detail(sharp: np.ndarray) -> None:
+    greys = (100 * two_halves(sharp)).clip(0)
+    usual, again = (
+        all_in_focus((greys + offset).astype(np.uint16), registered=True)
+        for offset in (100, 60_000)
+    )
+    assert np.abs(again.height - usual.height).mean() < 0.01
+    assert again.confidence.mean() > 0.9
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, np.ma.masked])
+@pytest.mark.parametrize("registered", [True, False])
+def test_pixels_without_a_value_are_refused_and_do_not_spread(
+    sharp: np.ndarray, found: AllInFocus, value: Any, registered: bool
+) -> None:
+    stack = np.ma.MaskedArray(two_halves(sharp))
+    stack[1, 90, 90] = value
+    with pytest.raises(ImageError, match="NaN, infinite or masked"):
+        all_in_focus(stack, registered=registered)
+    with pytest.raises(ImageError, match="NaN, infinite or masked"):
+        followed(found, stack)

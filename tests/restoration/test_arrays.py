@@ -150,3 +150,25 @@ def test_what_gives_no_parts_is_taken_whole(kind: Callable[[np.ndarray], Any]) -
     assert isinstance(found, np.ndarray)
     assert found.dtype == np.uint16
     assert np.array_equal(found, np.eye(4))
+
+
+class OnGpu:
+    """As an array of CuPy, which numpy cannot take."""
+
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, shape: tuple[int, ...] = (64, 64)) -> None:
+        self.shape, self.ndim = shape, len(shape)
+
+    def __getitem__(self, key: Any) -> OnGpu:
+        return OnGpu(np.empty(self.shape)[key].shape)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed")
+
+
+def test_an_array_that_numpy_cannot_take_is_refused_in_a_sentence(
+    tiny_model: Callable[..., Model],
+) -> None:
+    with pytest.raises(ImageError, match=r"OnGpu cannot be read: Implicit conversion .* in memory"):
+        restore(OnGpu(), tiny_model(), device="cpu")

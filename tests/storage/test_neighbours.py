@@ -5,6 +5,7 @@ the same time.
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 import threading
 import warnings
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image, ImageFile
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
@@ -95,6 +97,31 @@ def test_units_and_names_that_need_not_be_of_a_list_are_read_as_they_are(tmp_pat
     np.testing.assert_array_equal(np.asarray(micrograph.data), GREYS)
 
 
+def test_neither_reading_nor_writing_an_ome_zarr_settles_how_processes_are_started(
+    tmp_path: Path,
+) -> None:
+    image = Micrograph(GREYS, "YX")
+    write_image(tmp_path / "a.ome.zarr", image)
+    for work in ("read_image(path)", "write_image(path.with_name('b.ome.zarr'), image)"):
+        program = f"""
+import multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+path, image = Path(sys.argv[1]), Micrograph(np.ones((64, 64), np.uint16), "YX")
+{work}
+multiprocessing.set_start_method("spawn")
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "a.ome.zarr")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(read_image(tmp_path / "b.ome.zarr").data, 1)
+
+
 @pytest.fixture
 def sound_and_damaged(tmp_path: Path) -> tuple[Path, Path]:
     sound, damaged = tmp_path / "sound.tif", tmp_path / "damaged.tif"
@@ -143,3 +170,31 @@ def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(
         logger.propagate = True
     assert (one, two) == ([], [])
     assert capsys.readouterr().err.count("a remark") == 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_cut_short_is_refused_though_others_have_pillow_make_the_best_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    sound, damaged = tmp_path / f"sound{suffix}", tmp_path / f"damaged{suffix}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)).save(sound)
+    damaged.write_bytes(sound.read_bytes()[: sound.stat().st_size // 2])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(FileError, match="damaged or cut short"):
+        read_image(damaged)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+    assert read_image(sound).data.shape == (64, 64)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.filterwarnings("error")
+def test_no_limit_of_pixels_that_others_have_set_refuses_a_sound_picture_or_warns_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(path)
+    for limit in (100, 3000):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        assert read_image(path).data.shape == (64, 64)
+        assert open_image(path).data.shape == (64, 64)
+        assert limit == Image.MAX_IMAGE_PIXELS

@@ -71,6 +71,16 @@ def pair(scene, blurred) -> tuple[np.ndarray, np.ndarray]:
     return blurred(sharp, 1.2, 0.01), sharp
 
 
+def test_an_assessment_does_not_depend_on_what_others_have_told_numpy(
+    pair: tuple[np.ndarray, np.ndarray], tiny_model: Models
+) -> None:
+    image, model = pair[0], tiny_model()
+    usual = assessed(image, model)
+    with np.errstate(all="raise"):
+        again = assessed(image, model)
+    assert again.sentence == usual.sentence
+
+
 def consistency(image: np.ndarray, restored: np.ndarray, model: Model) -> Assessment:
     return assess(image, restored.astype(image.dtype), plan_for(image, model), model)
 

@@ -104,7 +104,8 @@ def aligned_steps(
     def mean(image: np.ndarray) -> np.ndarray:
         return ndimage.uniform_filter(image, size, mode="nearest")
 
-    guide = guide / np.float32(contrast)
+    # the offset of all greys plays no part, but squares of large greys would leave no differences
+    guide = (guide - guide.mean()) / np.float32(contrast)
     of_guide = mean(guide)
     variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(_EDGE**2)
 

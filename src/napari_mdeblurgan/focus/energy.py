@@ -43,7 +43,7 @@ def energies(
     for scale in range(scales):
         if scale:
             plane, variance = reduced(plane, 2), variance / 4
-        detail = ndimage.gaussian_laplace(plane, _FINE, mode="reflect", truncate=_TRUNCATE)
+        detail = _laplacian(plane)
         energy = ndimage.gaussian_filter(
             np.square(detail, out=detail), _AROUND, mode="reflect", truncate=_TRUNCATE
         )
@@ -70,11 +70,25 @@ def doubled(image: np.ndarray, times: int) -> np.ndarray:
     return image
 
 
+def _laplacian(image: np.ndarray) -> np.ndarray:
+    """The Laplacian of a Gaussian, and nothing of what is the same everywhere: cut off as it is, it
+    would leave some of that, which is no detail, and hides it on the offset of a camera.
+    """
+    found = ndimage.gaussian_laplace(image, _FINE, mode="reflect", truncate=_TRUNCATE)
+    found -= image * image.dtype.type(_left_of_constant())
+    return found  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _left_of_constant() -> float:
+    return float(ndimage.gaussian_laplace(np.ones((33, 33)), _FINE, truncate=_TRUNCATE)[16, 16])
+
+
 @lru_cache(maxsize=1)
 def _response() -> np.ndarray:
     point = np.zeros((33, 33))
     point[16, 16] = 1
-    return ndimage.gaussian_laplace(point, _FINE, truncate=_TRUNCATE)
+    return _laplacian(point)
 
 
 def _gain() -> float:
@@ -88,6 +102,6 @@ def spread() -> float:
     noise of a fixed seed.
     """
     noise = np.random.default_rng(0).standard_normal((256, 256))
-    squares = ndimage.gaussian_laplace(noise, _FINE, truncate=_TRUNCATE) ** 2
+    squares = _laplacian(noise) ** 2
     averaged = ndimage.gaussian_filter(squares, _AROUND, truncate=_TRUNCATE)
     return float(averaged.std() / averaged.mean())

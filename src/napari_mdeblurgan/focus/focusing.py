@@ -20,6 +20,7 @@ from napari_mdeblurgan.focus.choice import (
     shares_steps,
 )
 from napari_mdeblurgan.focus.energy import SCALES, energies
+from napari_mdeblurgan.focus.levels import StackPlane, as_planes
 from napari_mdeblurgan.focus.looking import (
     TILE_MULTIPLE,
     brightness_gains,
@@ -29,7 +30,6 @@ from napari_mdeblurgan.focus.looking import (
     overviews_steps,
 )
 from napari_mdeblurgan.focus.ordering import depth_order
-from napari_mdeblurgan.focus.reading import read_part
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown_pixels
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import corners, moved
@@ -56,8 +56,8 @@ class Focusing:
 
     Attributes
     ----------
-    stack : array or sequence of array
-        As in `all_in_focus`.
+    stack : sequence of StackPlane
+        That of `all_in_focus`, as `as_planes` gives it.
     transforms : tuple of (ndarray or None)
         As in `AllInFocus`.
     reference : int
@@ -74,7 +74,7 @@ class Focusing:
         As in `AllInFocus`.
     """
 
-    stack: Any
+    stack: Sequence[StackPlane]
     transforms: tuple[np.ndarray | None, ...]
     reference: int
     gains: tuple[float, ...]
@@ -108,6 +108,7 @@ class Focusing:
     ) -> Generator[None, None, Focusing]:
         """The same, step by step: two for each plane, four where they are registered."""
         check_planes(stack, reference, registered=registered)
+        stack = as_planes(stack)
         strengths, known = yield from details_steps(stack)
         if not any(strengths):
             raise ImageError(
@@ -145,7 +146,15 @@ class Focusing:
     @property
     def dtype(self) -> np.dtype:
         """Of the result."""
-        return self.stack[self.reference].dtype  # type: ignore[no-any-return]
+        return self.stack[self.reference].dtype
+
+    def as_read(self, image: np.ndarray) -> np.ndarray:
+        """What was made, in the stack's own grey values and type."""
+        image = self.stack[self.reference].levels.back(image)
+        if self.dtype.kind == "f":
+            return image.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        return np.rint(image).clip(limits.min, limits.max).astype(self.dtype)
 
     @property
     def grid(self) -> TileGrid:
@@ -232,7 +241,7 @@ class Focusing:
                 plane.shape[:2] == self.shape
                 and np.abs(moved(back, points) - points).max() < _STILL
             ):
-                whole[row] = read_part(plane, part)
+                whole[row] = plane[part]
             else:
                 whole[row], there[row] = _moved(plane, back, part)
             whole[row] *= np.float32(self.gains[index])
@@ -259,7 +268,7 @@ def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, n
     stop = np.minimum(np.ceil(points.max(axis=0)) + _AROUND + 1, plane.shape[:2]).astype(int)
     if (stop - first < _AROUND).any():
         return np.zeros((*shape, *plane.shape[2:]), np.float32), np.zeros(shape, bool)
-    own = read_part(plane, (slice(first[0], stop[0]), slice(first[1], stop[1])))
+    own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
     offset = np.eye(3)
     offset[:2, 2] = -first
     seen = shown_pixels(offset @ place, shape, (own.shape[0], own.shape[1]))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.focus.energy import energies
-from napari_mdeblurgan.focus.reading import read_part, reduced_plane
+from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.focus.registering import resampled, shown_pixels
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import reduction
@@ -89,7 +89,7 @@ def _middle(plane: Any) -> np.ndarray:
     """(y, x) float32: the middle of a plane, grey."""
     first = [max(0, (length - MIDDLE_EDGE) // 2) for length in plane.shape[:2]]
     part = slice(first[0], first[0] + MIDDLE_EDGE), slice(first[1], first[1] + MIDDLE_EDGE)
-    return grey_plane(read_part(plane, part))
+    return grey_plane(np.asarray(plane[part]).astype(np.float32))
 
 
 def _detail(plane: Any) -> tuple[float, float]:
@@ -99,8 +99,7 @@ def _detail(plane: Any) -> tuple[float, float]:
     seen = _middle(plane)
     variance = max(_variance(seen), (ROUNDING * float(np.abs(seen).max(initial=0))) ** 2)
     height, width = (length // TILE_MULTIPLE * TILE_MULTIPLE for length in seen.shape)
-    level = seen.mean()  # which the Laplacian, cut off as it is, does not take away wholly
-    energy, doubt = energies(seen[:height, :width] - level, variance, scales=1)[0]
+    energy, doubt = energies(seen[:height, :width], variance, scales=1)[0]
     return float(np.maximum(energy - doubt, 0).mean()), variance
 
 

@@ -45,7 +45,7 @@ class Choose:
 
     def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
         image, height, confidence = (each[given[0]] for each in made)
-        return {IMAGE: _as_type(image, self.focusing.dtype), HEIGHT: height, CONFIDENCE: confidence}
+        return {IMAGE: self.focusing.as_read(image), HEIGHT: height, CONFIDENCE: confidence}
 
     def _made_steps(self, planes: np.ndarray, seen: np.ndarray) -> FocusSteps:
         """What is made of a tile and all around it: three steps for each plane, and one for each
@@ -92,7 +92,7 @@ class Follow:
         ]
 
     def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
-        return {IMAGE: _as_type(made[given[0]], self.focusing.dtype)}
+        return {IMAGE: self.focusing.as_read(made[given[0]])}
 
 
 def _as_far_as_memory_goes(steps: FocusSteps, total: int) -> Any:
@@ -109,10 +109,3 @@ def _within(tile: Tile, outer: PlanePart) -> PlanePart:
         for s, o in zip((tile.y, tile.x), outer, strict=True)
     )
     return rows, columns
-
-
-def _as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "f":
-        return image.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.rint(image).clip(limits.min, limits.max).astype(dtype)

@@ -7,28 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.arrays import as_array
-
 READ_AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks of its own
-
-
-def read_part(plane: Any, part: Any) -> np.ndarray:
-    """A part of a plane, numpy or lazy, as float32.
-
-    Raises
-    ------
-    ImageError
-        If not all of its pixels have a value: a missing one would spread over all of the image.
-    """
-    found = np.asarray(as_array(plane[part]))
-    values: np.ndarray = found.astype(np.float32)
-    if found.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ImageError(
-            "Some pixels of this stack are NaN, infinite or masked; fill them, or cut them off, "
-            "before planes are put together."
-        )
-    return values
 
 
 def reduced_plane(plane: Any, factor: int) -> np.ndarray:
@@ -48,11 +27,11 @@ def reduced_plane(plane: Any, factor: int) -> np.ndarray:
         float32, (y / factor, x / factor) or with the colours at the end.
     """
     if factor == 1:
-        return read_part(plane, ...)
+        return np.asarray(plane[...]).astype(np.float32)
     height, width = (length // factor for length in plane.shape[:2])
     total = np.zeros((height, width, *plane.shape[2:]), np.float32)
     for rows, columns in _parts(plane, height * factor, width * factor):
-        part = read_part(plane, (rows, columns))
+        part = np.asarray(plane[rows, columns]).astype(np.float32)
         for axis, span in enumerate((rows, columns)):
             first = np.arange(span.start + -span.start % factor, span.stop, factor) - span.start
             starts = np.union1d([0], first).astype(

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.focus.checking import check_follows
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
+from napari_mdeblurgan.focus.levels import as_planes
 from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
 from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
 from napari_mdeblurgan.focus.progress import FocusProgress, counted_steps
@@ -238,11 +239,12 @@ def follow_steps(
     """
     check_follows(found, stack)
     share = share_of_looking(found.height.shape, len(found.order))
-    looking = overviews_steps(stack, found.transforms, found.reference)
+    planes = as_planes(stack)
+    looking = overviews_steps(planes, found.transforms, found.reference)
     overviews = yield from counted_steps(looking, FUSING, len(stack), 0, share)
     bright = brightness_gains(overviews, found.reference)
     focusing = Focusing(
-        stack,
+        planes,
         found.transforms,
         found.reference,
         bright,
@@ -266,7 +268,7 @@ def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None,
     """The same, step by step; closing it cancels it."""
     merits = []
     for number, stack in enumerate(stacks):
-        looking = details_steps(stack)
+        looking = details_steps(as_planes(stack))
         begin, end = (at / len(stacks) for at in (number, number + 1))
         strengths, variances = yield from counted_steps(looking, _LOOKING, len(stack), begin, end)
         merits.append(max(strengths) / max(*variances, 1e-12))

@@ -87,9 +87,22 @@ def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
 def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     """A part of an array in memory or of a lazy one; in this thread alone, as this may run within
     one of dask's tasks.
+
+    Raises
+    ------
+    ImageError
+        If numpy cannot take it, as what lies in the memory of a GPU.
     """
     part = image[index]
-    return part.compute(scheduler=get_sync) if hasattr(part, "compute") else np.asarray(part)
+    if hasattr(part, "compute"):
+        return part.compute(scheduler=get_sync)  # type: ignore[no-any-return]
+    try:
+        return np.asarray(part)
+    except TypeError as error:
+        raise ImageError(
+            f"This {type(image).__name__} cannot be read: {error}; pass an array of numbers in "
+            "memory that numpy can take."
+        ) from error
 
 
 class ReadInTurn:

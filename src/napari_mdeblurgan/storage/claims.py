@@ -162,12 +162,6 @@ def check_blocks(path: Path, shape: Sequence[int], blocks: Sequence[int]) -> Non
         )
 
 
-def too_many_pixels(path: Path, count: int | None) -> FileError:
-    """What is said of a picture that claims more pixels than PNG and JPEG are read with."""
-    size = f"{count / 1e6:,.0f} megapixels" if count else "too many pixels"
-    return FileError(f"{path} claims to have {size}, too many for PNG or JPEG; save it as TIFF.")
-
-
 def check_picture(path: Path, size: tuple[int, int]) -> None:
     """Make sure that a PNG or JPEG file is not far too small for its pixels, nor these too many;
     whatever limit Pillow has.
@@ -179,7 +173,10 @@ def check_picture(path: Path, size: tuple[int, int]) -> None:
     """
     count, there = size[0] * size[1], path.stat().st_size
     if count > _MOST_PIXELS:
-        raise too_many_pixels(path, count)
+        raise FileError(
+            f"{path} claims to have {count / 1e6:,.0f} megapixels, too many for PNG or JPEG; save "
+            "it as TIFF."
+        )
     if count > PIXELS_PER_BYTE * there + SPARE_PIXELS:
         raise FileError(
             f"{path} is damaged: it claims to hold {size[0]:,} × {size[1]:,} pixels in {there:,} "

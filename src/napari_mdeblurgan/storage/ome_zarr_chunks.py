@@ -189,6 +189,9 @@ def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> Non
     import zarr
     from zarr.codecs import BloscCodec
 
+    from napari_mdeblurgan.storage.zarr_store import prepare_blosc
+
+    prepare_blosc()
     codec = BloscCodec(cname="zstd", clevel=CODEC_LEVEL, shuffle="bitshuffle")
     group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
     for level in range(len(layout.levels)):
@@ -207,6 +210,9 @@ def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> Non
 def _array(path: str, *_layout: object) -> zarr.Array:
     import zarr
 
+    from napari_mdeblurgan.storage.zarr_store import prepare_blosc
+
+    prepare_blosc()
     return zarr.open_array(path, mode="r+", config={"write_empty_chunks": True})
 
 

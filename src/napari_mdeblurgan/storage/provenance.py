@@ -51,9 +51,9 @@ def is_result(path: Path) -> bool:
             attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
             return bool(attributes[OWN_KEY].get("job"))
         if path.suffix.lower() == ".png":
-            from PIL import Image
+            from napari_mdeblurgan.storage.raster import opened_picture
 
-            with Image.open(path, formats=("PNG",)) as file:
+            with opened_picture(path) as file:
                 return file.info.get(PNG_KEY) == RESTORED
         if path.suffix.lower() in (".tif", ".tiff"):
             import tifffile

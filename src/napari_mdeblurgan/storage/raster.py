@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
+import os
 import struct
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
+from napari_mdeblurgan.storage.claims import check_frames, check_picture
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
     AxisStep,
@@ -31,6 +34,30 @@ if TYPE_CHECKING:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FIRST = "0"  # what the first picture is called
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)  # a tag of EXIF, and some of its values
+JPEG_START = b"\xff\xd8\xff"
+
+
+@dataclass
+class _Reading:
+    """What reads pictures in one process.
+
+    Attributes
+    ----------
+    lock : Lock
+        Of what follows.
+    count : int
+        How many threads read.
+    lenient : bool
+        Whether Pillow was told to make the best of what is cut short.
+    """
+
+    lock: Any = field(default_factory=threading.Lock)
+    count: int = 0
+    lenient: bool = False
+
+
+# by process: a child of a fork knows nothing of the threads that held a lock
+_READING: dict[int, _Reading] = {}
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
@@ -43,22 +70,17 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         If it is neither, asks for absurd memory, or is a 16-bit colour PNG, which could only be
         read with a loss.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     _refuse_deep_colour(path)
-    try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            check_picture(path, file.size)
-            names = _frames(path, file)
-            number = names[chosen(path, names, image)]
-            if number != _FIRST:
-                file.seek(int(number))
-            info, orientation = dict(file.info), _orientation(file)
-            data = _pixels(file if orientation == _UPRIGHT else ImageOps.exif_transpose(file))
-    except Image.DecompressionBombError as error:
-        raise too_many_pixels(path, next(map(int, re.findall(r"\d+", str(error))), None)) from None
-    except UnidentifiedImageError:
-        raise _foreign(path) from None
+    with opened_picture(path) as file, _whole_pictures():
+        check_picture(path, file.size)
+        names = _frames(path, file)
+        number = names[chosen(path, names, image)]
+        if number != _FIRST:
+            file.seek(int(number))
+        info, orientation = dict(file.info), _orientation(file)
+        data = _pixels(file if orientation == _UPRIGHT else ImageOps.exif_transpose(file))
     geometry = _geometry(info, orientation in _SIDEWAYS)
     return Micrograph(
         data,
@@ -77,15 +99,51 @@ def list_images(path: Path) -> ImageList:
     FileError
         If it is neither.
     """
-    from PIL import Image, UnidentifiedImageError
+    with opened_picture(path) as file:
+        return ImageList(_frames(path, file))
 
+
+def opened_picture(path: Path) -> PILImage:
+    """A picture of which the header was read, whatever limit of pixels others have given Pillow:
+    `check_picture` has its own.
+
+    Raises
+    ------
+    FileError
+        If it is neither PNG nor JPEG.
+    """
+    from PIL.JpegImagePlugin import jpeg_factory
+    from PIL.PngImagePlugin import PngImageFile
+
+    with path.open("rb") as file:
+        start = file.read(len(PNG_SIGNATURE))
+    kinds: dict[bytes, Any] = {PNG_SIGNATURE: PngImageFile, JPEG_START: jpeg_factory}
+    for signature, kind in kinds.items():
+        if start.startswith(signature):
+            with suppress(SyntaxError):  # so Pillow calls what it cannot make out
+                return kind(path)
+    raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
+
+
+@contextmanager
+def _whole_pictures() -> Iterator[None]:
+    """Have Pillow refuse a picture that is cut short, though somebody in this process has told it
+    to make the best of such; that is put back once the last that reads has ended.
+    """
+    from PIL import ImageFile
+
+    reading = _READING.setdefault(os.getpid(), _Reading())
+    with reading.lock:
+        if ImageFile.LOAD_TRUNCATED_IMAGES:
+            ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = False, True
+        reading.count += 1
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as file:
-            return ImageList(_frames(path, file))
-    except Image.DecompressionBombError:
-        return ImageList((_FIRST,))  # which is refused when it is read
-    except UnidentifiedImageError:
-        raise _foreign(path) from None
+        yield
+    finally:
+        with reading.lock:
+            reading.count -= 1
+            if reading.lenient and not reading.count:
+                ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = True, False
 
 
 def _frames(path: Path, file: PILImage) -> tuple[str, ...]:
@@ -104,9 +162,7 @@ def _frames(path: Path, file: PILImage) -> tuple[str, ...]:
 
 def _size(path: Path, number: int) -> tuple[int, int] | None:
     """Width and height of one of several pictures; None where it cannot be read."""
-    from PIL import Image
-
-    with Image.open(path, formats=("PNG", "JPEG")) as file:
+    with opened_picture(path) as file:
         try:
             file.seek(number)
         except (OSError, EOFError, SyntaxError, ValueError, struct.error):
@@ -120,10 +176,6 @@ def _orientation(file: PILImage) -> int:
         return int(file.getexif().get(_ORIENTATION, _UPRIGHT))
     except (OSError, SyntaxError, TypeError, ValueError, struct.error):
         return _UPRIGHT
-
-
-def _foreign(path: Path) -> FileError:
-    return FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
 
 
 def _pixels(image: PILImage) -> np.ndarray:

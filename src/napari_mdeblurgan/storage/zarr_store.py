@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from numcodecs import Blosc
 from zarr.abc.store import ByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import no_file
+
+
+@cache
+def prepare_blosc() -> None:
+    """Have the codec of most zarrs made ready, and leave open how this process starts others: the
+    codec's lock would settle that, and refuse whoever chooses it later.
+    """
+    is_open = multiprocessing.get_start_method(allow_none=True) is None
+    Blosc().encode(bytes(16))
+    if is_open:
+        multiprocessing.set_start_method(None, force=True)
 
 
 class FileStore(LocalStore):
@@ -29,6 +43,7 @@ class FileStore(LocalStore):
     """
 
     def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
+        prepare_blosc()
         super().__init__(root, read_only=read_only)
 
     async def get(

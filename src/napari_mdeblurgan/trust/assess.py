@@ -28,7 +28,7 @@ from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import BRIGHTNESS, Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
 from napari_mdeblurgan.trust.pieces import in_planes
-from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, plan_trust, planning_trust
+from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_trust
 from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.summary import summarise
 
@@ -90,7 +90,7 @@ def assess(
     wishes: AssessmentOptions | None = None,
 ) -> Assessment:
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
-    trust = plan_trust(image, restored, plan, model, wishes)
+    trust = finished(planning_trust(image, restored, plan, model, wishes))
     return finished(assess_steps(image, restored, trust, model))
 
 

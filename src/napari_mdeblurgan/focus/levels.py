@@ -1,0 +1,130 @@
+"""The grey values of a stack, as float32 holds them and their squares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.arrays import as_array
+
+_PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at
+_FLAT = 256.0  # times the differences: with larger values float32 begins to lose these
+_LEFT = 64.0  # times the differences: what such values are brought down to
+_SMALL, _LARGE = 2.0**-10, 2.0**40  # between them are all values that need no other unit
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What a grey value is taken for: so many units above an offset; mostly for itself.
+
+    Attributes
+    ----------
+    offset : float
+        In the stack's own grey values.
+    unit : float
+        A power of two, so that nothing is rounded.
+    """
+
+    offset: float = 0.0
+    unit: float = 1.0
+
+    @classmethod
+    def of(cls, stack: Sequence[Any]) -> Levels:
+        """Found in the middle of the first plane."""
+        first = stack[0]
+        if first.dtype.kind != "f" and first.dtype.itemsize <= 2:
+            return cls()
+        part = _middle(first)
+        part = part[np.isfinite(part)]
+        if not part.size:
+            return cls()
+        low, high = float(part.min()), float(part.max())
+        differences, farthest = high / 2 - low / 2, max(abs(low), abs(high)) / 2
+        offset = 0.0
+        if 0 < differences * _FLAT < farthest:
+            offset = low - _LEFT * 2 * differences
+            farthest = (_LEFT + 1) * differences
+        if farthest == 0 or _SMALL <= farthest <= _LARGE:
+            return cls(offset)
+        return cls(offset, 2.0 ** min(max(math.frexp(farthest)[1], -1000), 1000))
+
+    def taken(self, values: np.ndarray) -> np.ndarray:
+        """Values of the stack, as they are worked with."""
+        if self == Levels():
+            return values
+        return ((values.astype(np.float64) - self.offset) / self.unit).astype(np.float32)
+
+    def back(self, image: np.ndarray) -> np.ndarray:
+        """Values that were worked with, as those of the stack."""
+        return image if self == Levels() else image.astype(np.float64) * self.unit + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlane:
+    """A plane of a stack, of which every part is real numbers of a fit size.
+
+    Attributes
+    ----------
+    plane : array
+        (y, x) or (y, x, colours), numpy or lazy.
+    levels : Levels
+        Of the stack.
+    """
+
+    plane: Any
+    levels: Levels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the plane."""
+        return tuple(self.plane.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Of the plane."""
+        return int(self.plane.ndim)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the plane in its stack."""
+        return self.plane.dtype  # type: ignore[no-any-return]
+
+    @property
+    def chunks(self) -> Any:
+        """Of a lazy plane; None where it has none."""
+        return getattr(self.plane, "chunks", None)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """A part, read.
+
+        Raises
+        ------
+        ImageError
+            If a pixel has no value.
+        """
+        part = np.asarray(as_array(self.plane[key]))
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            raise ImageError(
+                "Some pixels of this stack are NaN, infinite or masked; give them a value, or cut "
+                "them off, before its planes are put together."
+            )
+        return self.levels.taken(part)
+
+
+def as_planes(stack: Sequence[Any]) -> list[StackPlane]:
+    """The planes of a stack, to be worked with."""
+    levels = Levels.of(stack)
+    return [StackPlane(plane, levels) for plane in stack]
+
+
+def _middle(plane: Any) -> np.ndarray:
+    """A part of a plane, float64 where that loses nothing."""
+    first = [max(0, (length - _PART_EDGE) // 2) for length in plane.shape[:2]]
+    rows, columns = (slice(at, at + _PART_EDGE) for at in first)
+    part: np.ndarray = np.asarray(plane[rows, columns]).astype(np.float64)
+    return part
