@@ -220,6 +220,13 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
         followed(found, other[:3])
 
 
+def with_one_pixel(value: float) -> np.ndarray:
+    """A stack of detail, of whose second plane one pixel is of that value."""
+    stack = np.random.default_rng(0).random((3, 80, 80), np.float32)
+    stack[1, 70, 9] = value
+    return stack
+
+
 @pytest.mark.parametrize(
     ("stack", "told"),
     [
@@ -231,6 +238,8 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
         (np.zeros((3, 80, 80), np.complex64), "type complex64"),
         (np.zeros((3, 2, 80, 80), np.uint8), "has the axes"),
         ([np.zeros((80, 80)), np.zeros((80, 90))], "differ in size"),
+        (with_one_pixel(np.nan), "no finite numbers"),
+        (with_one_pixel(np.inf), "no finite numbers"),
     ],
 )
 def test_what_is_no_focus_stack_is_refused_in_a_sentence(stack: np.ndarray, told: str) -> None:

@@ -29,6 +29,7 @@ from napari_mdeblurgan.focus.looking import (
     overviews_steps,
 )
 from napari_mdeblurgan.focus.ordering import depth_order
+from napari_mdeblurgan.focus.reading import real_numbers
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown_pixels
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import corners, moved
@@ -231,7 +232,7 @@ class Focusing:
                 plane.shape[:2] == self.shape
                 and np.abs(moved(back, points) - points).max() < _STILL
             ):
-                whole[row] = plane[part]
+                whole[row] = real_numbers(plane[part])
             else:
                 whole[row], there[row] = _moved(plane, back, part)
             whole[row] *= np.float32(self.gains[index])
@@ -258,7 +259,7 @@ def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, n
     stop = np.minimum(np.ceil(points.max(axis=0)) + _AROUND + 1, plane.shape[:2]).astype(int)
     if (stop - first < _AROUND).any():
         return np.zeros((*shape, *plane.shape[2:]), np.float32), np.zeros(shape, bool)
-    own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
+    own = real_numbers(plane[first[0] : stop[0], first[1] : stop[1]])
     offset = np.eye(3)
     offset[:2, 2] = -first
     seen = shown_pixels(offset @ place, shape, (own.shape[0], own.shape[1]))

@@ -1,4 +1,6 @@
-"""Planes of any size made smaller, part by part, so that no large plane is held as a whole."""
+"""Planes as they are read: as real numbers, and made smaller part by part, so that no large plane
+is held as a whole.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.errors import ImageError
+
 READ_AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks of its own
+
+
+def real_numbers(part: Any) -> np.ndarray:
+    """A part of a plane as float32.
+
+    Raises
+    ------
+    ImageError
+        If a pixel is no number, or infinite: it would spread over all that is smoothed around it.
+    """
+    read = np.asarray(part)
+    values = read.astype(np.float32)
+    if read.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ImageError(
+            "Some pixels of this stack are no finite numbers (NaN or infinite); give them values, "
+            "or cut them off."
+        )
+    return values
 
 
 def reduced_plane(plane: Any, factor: int) -> np.ndarray:
@@ -27,11 +49,11 @@ def reduced_plane(plane: Any, factor: int) -> np.ndarray:
         float32, (y / factor, x / factor) or with the colours at the end.
     """
     if factor == 1:
-        return np.asarray(plane[...]).astype(np.float32)
+        return real_numbers(plane[...])
     height, width = (length // factor for length in plane.shape[:2])
     total = np.zeros((height, width, *plane.shape[2:]), np.float32)
     for rows, columns in _parts(plane, height * factor, width * factor):
-        part = np.asarray(plane[rows, columns]).astype(np.float32)
+        part = real_numbers(plane[rows, columns])
         for axis, span in enumerate((rows, columns)):
             first = np.arange(span.start + -span.start % factor, span.stop, factor) - span.start
             starts = np.union1d([0], first).astype(
