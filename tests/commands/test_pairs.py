@@ -88,7 +88,7 @@ def test_files_without_a_partner_are_named(run, folders, tmp_path: Path) -> None
         (("--csv", "x.csv", "--low", "."), "not both"),
         (("--csv", "no-such.csv"), "does not exist"),
         (("--low", "no-such", "--high", "."), "no folder"),
-        (("--csv", "x.csv", "--low-objective", "20"), "weaker"),
+        (("--low", ".", "--high", ".", "--low-objective", "20"), "weaker"),
         (("--csv", "x.csv", "--low-objective", "5", "--ratio", "2"), "not both"),
     ],
 )

@@ -4,6 +4,8 @@ no model bridges.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -90,4 +92,11 @@ def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
 
 def test_two_images_that_are_equally_sharp_are_not_called_swapped() -> None:
     images, _ = same_pixels(0.65)
-    assert register_images(ImagePair("cells", images.high, images.high)).accepted
+    again = replace(images.high, data=np.asarray(images.high.data) // 2 * 2)
+    assert register_images(ImagePair("cells", again, images.high)).accepted
+
+
+def test_the_same_image_twice_is_no_pair() -> None:
+    images, _ = same_pixels(0.65)
+    with pytest.raises(PairError, match="cells: low and high are the same image"):
+        register_images(ImagePair("cells", images.high, images.high))

@@ -66,7 +66,8 @@ def register_images(
     ------
     PairError
         If the images cannot make a pair: a result of this program as the sharp one, other axes, no
-        contrast, swapped, no overlap to speak of, many more pixels than a model of `scale` makes.
+        contrast, the same image twice, swapped, no overlap to speak of, many more pixels than a
+        model of `scale` makes.
     """
     if scale not in (2, 4):
         raise ValueError(f"scale must be 2 or 4, got {scale}")
@@ -83,6 +84,11 @@ def register_images(
         raise PairError(
             f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same "
             "way."
+        )
+    if np.array_equal(low.values, high.values):
+        raise PairError(
+            f"{pair.name}: low and high are the same image, so there is nothing to learn; name the "
+            "blurred one as low."
         )
     planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
