@@ -102,6 +102,12 @@ def test_wrong_use_is_code_2_and_one_line(
     assert error.count("\n") == 1
 
 
+def test_where_no_folder_can_be_made_another_place_is_asked_for(run, folders) -> None:
+    code, _, error = run("--low", folders[0], "--high", folders[1], "--output", "/proc/pairs")
+    assert code == 1
+    assert "nothing can be made in /proc; choose another folder." in error
+
+
 def test_a_folder_of_other_files_is_left_alone(run, folders, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     code, _, error = run("--low", folders[0], "--high", folders[1], "--output", tmp_path)

@@ -14,7 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.outputs import check_output_folder
+from napari_mdeblurgan.outputs import check_output_folder, make_folder
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _registered(
     from napari_mdeblurgan.pairs import register_all
     from napari_mdeblurgan.pairs.table import overlay_stems, write_overlays, write_table
 
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     outcomes = []
     stems = overlay_stems([each.name for each in matched.pairs])
     steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)
