@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_mdeblurgan.commands.pairs import objective_pair
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 
@@ -114,3 +115,16 @@ def test_a_folder_of_other_files_is_left_alone(run, folders, tmp_path: Path) -> 
     assert code == 2
     assert "mine.txt" in error
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ((None, None), None),
+        ((20.0, 20.0), (20.0, 20.0)),
+        ((4.0, None), (4.0, 10.0)),
+        ((None, 20.0), (5.0, 20.0)),
+    ],
+)
+def test_two_objectives_may_be_the_same_and_one_may_be_left_out(given, meant) -> None:
+    assert objective_pair(*given) == meant
