@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -103,12 +104,37 @@ def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(
         (["--low", "gone", "--high", ".", "--output", "mine"], "gone is no folder"),
         (["--low", ".", "--high", ".", "--output", "a/../.hidden"], "name"),
         (["--low", ".", "--high", ".", "--output", "mine", "--patch", 25], "patch"),
+        (["--low", ".", "--high", ".", "--output", "."], ". names no model"),
+        (["--low", ".", "--high", ".", "--output", "/"], "/ names no model"),
+        (["--low", ".", "--high", ".", "--output", "mine", "--device", "cuda:99"], "cuda:99"),
+        (["--low", ".", "--high", ".", "--output", "mine", "--low-objective", 20], "weaker"),
+        (["--csv", "gone.csv", "--output", "mine"], "gone.csv does not exist"),
+        (["--low", ".", "--high", ".", "--csv", "a.csv", "--output", "mine"], "not both"),
     ],
 )
 def test_what_cannot_be_meant_is_wrong_use(words, said):
     result = run("fine-tune", *words)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_folders_of_the_same_images_are_refused_each_named_once(folders, base):
+    shutil.rmtree(folders / "low")
+    shutil.copytree(folders / "high", folders / "low")
+    result = run(*to_mine(folders, base))
+    assert result.exit_code == 1
+    assert "left out: field0: both are the same image" in result.output
+    assert "field0: field0:" not in result.output
+
+
+def test_a_dot_in_the_name_of_a_file_is_no_end_of_it(folders, base):
+    words = to_mine(folders, base)[:-1]
+    for name in ("run.1", "run.2", "run.3.safetensors"):
+        result = run(*words, folders / "made" / name, "--minutes", 0, "--patch", 24)
+        assert result.exit_code == 0, result.output
+        assert "going on" not in result.output
+    made = sorted(path.name for path in (folders / "made").glob("*.safetensors"))
+    assert made == ["run.1.safetensors", "run.2.safetensors", "run.3.safetensors"]
 
 
 def test_a_model_of_that_name_is_not_replaced_without_a_word(folders, base):

@@ -106,6 +106,17 @@ def test_what_is_no_focus_stack_is_told_in_one_sentence(
     assert out == ""
 
 
+def test_a_channel_of_a_stack_without_channels_is_refused(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    output = tmp_path / "sharp.tif"
+    code, _, error = run(tmp_path / "stack.ome.tif", "--channel", "5", "--output", output)
+    assert code == 2
+    assert error == "mdeblurgan: this stack has no channels; leave out --channel.\n"
+    assert not output.exists()
+
+
 def test_nothing_is_replaced_unasked(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
     (tmp_path / "there.tif").write_bytes(b"mine")

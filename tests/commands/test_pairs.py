@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_mdeblurgan.commands.pairs import objective_pair
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 
@@ -88,7 +89,7 @@ def test_files_without_a_partner_are_named(run, folders, tmp_path: Path) -> None
         (("--csv", "x.csv", "--low", "."), "not both"),
         (("--csv", "no-such.csv"), "does not exist"),
         (("--low", "no-such", "--high", "."), "no folder"),
-        (("--csv", "x.csv", "--low-objective", "20"), "weaker"),
+        (("--low", ".", "--high", ".", "--low-objective", "20"), "weaker"),
         (("--csv", "x.csv", "--low-objective", "5", "--ratio", "2"), "not both"),
     ],
 )
@@ -102,9 +103,28 @@ def test_wrong_use_is_code_2_and_one_line(
     assert error.count("\n") == 1
 
 
+def test_where_no_folder_can_be_made_another_place_is_asked_for(run, folders) -> None:
+    code, _, error = run("--low", folders[0], "--high", folders[1], "--output", "/proc/pairs")
+    assert code == 1
+    assert "nothing can be made in /proc; choose another folder." in error
+
+
 def test_a_folder_of_other_files_is_left_alone(run, folders, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     code, _, error = run("--low", folders[0], "--high", folders[1], "--output", tmp_path)
     assert code == 2
     assert "mine.txt" in error
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ((None, None), None),
+        ((20.0, 20.0), (20.0, 20.0)),
+        ((4.0, None), (4.0, 10.0)),
+        ((None, 20.0), (5.0, 20.0)),
+    ],
+)
+def test_two_objectives_may_be_the_same_and_one_may_be_left_out(given, meant) -> None:
+    assert objective_pair(*given) == meant

@@ -99,6 +99,18 @@ def test_it_learns_scores_and_restores_at_the_images_own_pixels(begun) -> None:
     np.testing.assert_allclose(seen, averaged[0].numpy(), atol=1e-5)
 
 
+def test_a_model_that_is_worse_than_the_blurred_image_says_so(begun) -> None:
+    pair = same_pixels()
+    sharp = replace(pair, low=pair.high + 0.002 * np.sin(np.arange(pair.high.shape[-1])))
+    outcome = conclude(open_fine_tuning(begun([sharp], minutes=0.0)))
+    plain_db, _, tuned_db = (method.psnr_db for method in outcome.methods)
+    assert tuned_db < plain_db
+    assert outcome.notes[-1] == (
+        f"the blurred image is nearer to the truth ({plain_db:.2f} dB) than what the new "
+        f"model makes ({tuned_db:.2f} dB): train longer, or leave such images as they are"
+    )
+
+
 def test_of_such_a_model_more_pixels_can_be_asked_for_and_it_is_said_that_they_were_not_trained(
     begun,
 ) -> None:

@@ -18,6 +18,7 @@ from napari_mdeblurgan.commands.common import (
 from napari_mdeblurgan.commands.options import DeviceOption
 from napari_mdeblurgan.commands.restore import RestoreOptions, make
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.pipeline import Request
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
     for name in (rgb_model, gray_model):
         check_model(name)
     check_device(device)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     for sample in SAMPLES.values():
         print(f"{sample.name}: {sample.description}")
         before = read_image(sample_path(sample.name))

@@ -16,13 +16,15 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    check_device,
     check_source_path,
     fail,
     one_line_errors,
     stopped_by_signals,
 )
 from napari_mdeblurgan.commands.options import DeviceOption, RegisteredOption, UnorderedOption
-from napari_mdeblurgan.commands.pairs import Match, _matched
+from napari_mdeblurgan.commands.pairs import Match, _matched, check_pairs, objective_pair
+from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
@@ -142,9 +144,8 @@ def fine_tune(
         knobs = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
         given: dict[str, Any] = {name: value for name, value in knobs.items() if value is not None}
         given |= {"minutes": minutes, "steps": steps, "part": part.value, "device": device}
-        objectives = None
-        if (low_objective, high_objective) != (None, None):
-            objectives = low_objective or 5.0, high_objective or 10.0
+        objectives = objective_pair(low_objective, high_objective)
+        check_device(device)
         tuning = _begun(sources, model, output, given, objectives, trust_unregistered, overwrite)
         interrupted = _tuned(tuning)
     if interrupted:
@@ -180,9 +181,8 @@ class LearnedFrom:
             raise WrongUse(
                 "--registered and --unordered are of focus stacks; name one with --stack."
             )
-        for folder in (self.low, self.high):
-            if folder is not None and not folder.is_dir():
-                raise WrongUse(f"{folder} is no folder; name one that holds images.")
+        if self.paired:
+            check_pairs(self.low, self.high, self.csv)
         for path in self.stacks:
             check_source_path(path)
 
@@ -252,7 +252,9 @@ def _begun(
     folder = folder_for(settings)
     if folder.begun and not overwrite:
         before = read_tuning_settings(folder)
-        print(f"going on with {settings.name}, with what it was begun with")
+        print(
+            f"going on with {settings.name}, with what it was begun with; --overwrite begins anew"
+        )
         begin(_settings(model or before.base, output, given), ())
         return open_fine_tuning(folder)
     check_name(settings, overwrite=overwrite)
@@ -273,11 +275,12 @@ def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSetting
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 
     path = Path(output)
-    is_file = path.suffix == ".safetensors" or path.name != output
-    where = str(path.with_suffix(".safetensors").absolute()) if is_file else ""
-    return FineTuneSettings(
-        base=model, name=path.stem if is_file else output, output=where, **given
-    )
+    if not path.name:
+        raise WrongUse(f"{output} names no model; say what it is called, or name its file.")
+    name = path.name.removesuffix(SUFFIX)
+    is_file = name != output
+    where = str(path.with_name(f"{name}{SUFFIX}").absolute()) if is_file else ""
+    return FineTuneSettings(base=model, name=name, output=where, **given)
 
 
 def _registered(
@@ -292,7 +295,7 @@ def _registered(
         print(line, flush=True)
     useless = [each for each in outcomes if each.pair is None]
     for each in useless:
-        told = on_one_line(f"{each.name}: {each.error}")
+        told = on_one_line(f"{each.name}: {each.error.removeprefix(f'{each.name}: ')}")
         print(f"mdeblurgan: left out: {told}", file=sys.stderr)
     refused = [each.name for each in outcomes if each.pair is not None and not each.accepted]
     if refused and not trust:
@@ -321,9 +324,9 @@ def _tuned(tuning: FineTuning) -> str:
                 pass
         if signals and not tuning.training.step:
             return "interrupted before anything was learned; the same command begins it."
-        for note in tuning.notes:
-            print(f"mdeblurgan: {note}", file=sys.stderr)
         outcome = conclude(tuning)
+    for note in outcome.notes:
+        print(f"mdeblurgan: {note}", file=sys.stderr)
     _show(outcome, score_table(outcome))
     if signals and not tuning.finished:
         return (

@@ -135,9 +135,7 @@ class _Files:
         further = axes.removesuffix("S").removesuffix("YX")
         channel_axis = further.index("C") if "C" in further else None
         options["channel_axis"] = channel_axis
-        options["channel"] = (
-            _number(channel, stack) if channel is not None and channel_axis is not None else None
-        )
+        options["channel"] = _number(channel, stack) if channel is not None else None
         lengths, targets = plane.shape[: len(further)], self._targets(stack, axes, further)
         if is_made_on_disk(self.image, math.prod(plane.shape), plane.dtype):
             found = _shown(in_focus_on_disk_steps(stack.data, lengths, targets, **options))
@@ -194,6 +192,8 @@ def _notes(found: ManyInFocus, stack: Micrograph) -> list[str]:
 
 
 def _number(channel: str, stack: Micrograph) -> int:
+    if "C" not in stack.axes:
+        raise WrongUse("this stack has no channels; leave out --channel.")
     if channel in stack.channel_names:
         return stack.channel_names.index(channel)
     if channel.isdecimal() and int(channel) < stack.channels:

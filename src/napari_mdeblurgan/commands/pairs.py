@@ -14,7 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.outputs import check_output_folder
+from napari_mdeblurgan.outputs import check_output_folder, make_folder
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
@@ -97,14 +97,9 @@ def pairs(
     with one_line_errors(context):
         if ratio is not None and (low_objective, high_objective) != (None, None):
             raise WrongUse("give --ratio or the objectives, not both.")
-        objectives = None
-        if (low_objective, high_objective) != (None, None):
-            objectives = low_objective or 5.0, high_objective or 10.0
-            if objectives[0] >= objectives[1]:
-                raise WrongUse(
-                    "--low-objective must be the weaker one; give the smaller magnification there."
-                )
-        _check(low, high, csv, output)
+        objectives = objective_pair(low_objective, high_objective)
+        check_pairs(low, high, csv)
+        _check_output(output)
         matched = _matched(low, high, csv, match)
         for sentence in matched.left_out:
             print(f"mdeblurgan: {on_one_line(sentence)}", file=sys.stderr)
@@ -117,8 +112,27 @@ def pairs(
         _conclude(outcomes)
 
 
-def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) -> None:
-    """Find out, before any work is done, whether the command can be meant so."""
+def objective_pair(low: float | None, high: float | None) -> tuple[float, float] | None:
+    """The magnifications that the options tell; None where they tell nothing.
+
+    Raises
+    ------
+    WrongUse
+        If low is the stronger one.
+    """
+    if (low, high) == (None, None):
+        return None
+    low, high = low or 5.0, high or 10.0
+    if low > high:
+        raise WrongUse(
+            f"--low-objective {low:g} is stronger than --high-objective {high:g}; give the weaker "
+            "one, or the same twice, as --low-objective."
+        )
+    return low, high
+
+
+def check_pairs(low: Path | None, high: Path | None, csv: Path | None) -> None:
+    """Raise `WrongUse` if these name no pairs: two folders, or a table, that are there."""
     if csv is not None and (low is not None or high is not None):
         raise WrongUse("give --csv, or --low and --high, not both.")
     if csv is None and (low is None or high is None):
@@ -128,6 +142,9 @@ def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) 
             raise WrongUse(f"{folder} is no folder; name one that holds images.")
     if csv is not None and not csv.is_file():
         raise WrongUse(f"{csv} does not exist; check its name.")
+
+
+def _check_output(output: Path) -> None:
     try:
         check_output_folder(output, "the overlays", ours=(output / _OURS).exists())
     except FileError as error:
@@ -157,7 +174,7 @@ def _registered(
     from napari_mdeblurgan.pairs import register_all
     from napari_mdeblurgan.pairs.table import overlay_stems, write_overlays, write_table
 
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     outcomes = []
     stems = overlay_stems([each.name for each in matched.pairs])
     steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)

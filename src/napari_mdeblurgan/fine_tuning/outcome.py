@@ -133,7 +133,7 @@ def conclude(tuning: FineTuning) -> TuningOutcome:
         steps=tuning.training.step,
         best_step=tuning.best_step,
         minutes=tuning.clock.seconds / 60,
-        notes=tuple(tuning.notes),
+        notes=(*tuning.notes, *_worse_than_plain(plain_name(pairs), found)),
     )
     with replacing(tuning.folder.result) as file:
         file.write(
@@ -150,6 +150,18 @@ def score_table(outcome: TuningOutcome) -> list[tuple[str, str, str]]:
     return [
         (method.name, f"{method.psnr_db:.2f} dB", f"{method.ssim:.4f}")
         for method in outcome.methods
+    ]
+
+
+def _worse_than_plain(plain: str, found: dict[str, Scores]) -> list[str]:
+    """What the user should know where no network at all does better than the new model."""
+    plain_db, tuned_db = (found[name].mean_psnr_db for name in ("bicubic", "tuned"))
+    if tuned_db >= plain_db:
+        return []
+    name = "bicubic enlargement" if plain == "bicubic" else f"the {plain}"
+    return [
+        f"{name} is nearer to the truth ({plain_db:.2f} dB) than what the new model makes "
+        f"({tuned_db:.2f} dB): train longer, or leave such images as they are"
     ]
 
 

@@ -170,3 +170,18 @@ def test_models_for_other_images_are_refused(
     code, _, err = run("evaluate", series, *options, "--output", tmp_path / "r")
     assert code == 1
     assert "colour or grey" in err
+
+
+def test_a_folder_of_which_no_image_can_be_judged_says_why(
+    tmp_path: Path, tiny_defaults: None, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("1.png", "2.png"):  # two places
+        noise = np.random.default_rng(int(name[0])).integers(0, 255, (128, 128), np.uint8)
+        Image.fromarray(noise).save(tmp_path / "in" / name)
+    options = ("--real", "--models", "tiny-1-x2", "--no-richardson-lucy")
+    code, _, err = run("evaluate", tmp_path / "in", *options, "--output", tmp_path / "r")
+    assert code == 1
+    assert err.startswith("mdeblurgan: No image can be judged: in, ")
+    assert " was left out: " in err
+    assert err.count("\n") == 1

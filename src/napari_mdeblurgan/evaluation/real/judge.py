@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import named_models
 from napari_mdeblurgan.evaluation.real.cases import LeftOut, cases, count
@@ -135,6 +135,8 @@ def evaluate_real(options: RealOptions) -> Generator[RealStep, None, RealEvaluat
             pictures[name] = drawn(options.output, group, own)
             yield RealStep(done, total, f"{name}, pictures")
         scores += own
+    if not scores:
+        raise ImageError(f"No image can be judged: {notes[-1]}")
     used = {score.method_id.split()[0] for score in scores}
     notes += [
         f"{name} was not judged: there are no {KIND_OF_CHANNELS[model.card.channels]} images."
