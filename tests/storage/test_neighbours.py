@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dask.array  # noqa: F401 - while it is loaded, pandas sets filters of warnings
 import numpy as np
 import pytest
 import tifffile

@@ -36,7 +36,8 @@ def device_label(device: str) -> str:
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device == "mps":
         return "Apple GPU (mps)"
-    return f"CPU, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}"
 
 
 def pick_device(wish: str = "auto") -> str:
