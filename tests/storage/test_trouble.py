@@ -69,7 +69,9 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_suffix_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.xyz").write_bytes(b"x")
-    assert ".tif, .tiff, .png, .jpg, .jpeg, .zarr, .czi" in refusal(tmp_path / "a.xyz")
+    assert ".tif, .tiff, .btf, .tf2, .tf8, .png, .jpg, .jpeg, .zarr, .czi" in refusal(
+        tmp_path / "a.xyz"
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
+from napari_mdeblurgan.storage.pillow import opened_picture
 from napari_mdeblurgan.storage.tiff_ome import own_annotation
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def is_result(path: Path) -> bool:
             attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
             return bool(attributes[OWN_KEY].get("job"))
         if path.suffix.lower() == ".png":
-            from napari_mdeblurgan.storage.raster import opened_picture
-
             with opened_picture(path) as file:
                 return file.info.get(PNG_KEY) == RESTORED
         if path.suffix.lower() in (".tif", ".tiff"):

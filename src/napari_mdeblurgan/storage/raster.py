@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,39 +21,15 @@ from napari_mdeblurgan.storage.geometry import (
     size_from_density,
 )
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.pillow import PNG_SIGNATURE, opened_picture, whole_pictures
 from napari_mdeblurgan.storage.provenance import PNG_KEY, software_of
 from napari_mdeblurgan.storage.several import ImageList, chosen
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FIRST = "0"  # what the first picture is called
 _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)  # a tag of EXIF, and some of its values
-JPEG_START = b"\xff\xd8\xff"
-
-
-@dataclass
-class _Reading:
-    """What reads pictures in one process.
-
-    Attributes
-    ----------
-    lock : Lock
-        Of what follows.
-    count : int
-        How many threads read.
-    lenient : bool
-        Whether Pillow was told to make the best of what is cut short.
-    """
-
-    lock: Any = field(default_factory=threading.Lock)
-    count: int = 0
-    lenient: bool = False
-
-
-# by process: a child of a fork knows nothing of the threads that held a lock
-_READING: dict[int, _Reading] = {}
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
@@ -73,7 +45,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     from PIL import ImageOps
 
     _refuse_deep_colour(path)
-    with opened_picture(path) as file, _whole_pictures():
+    with opened_picture(path) as file, whole_pictures():
         check_picture(path, file.size)
         names = _frames(path, file)
         number = names[chosen(path, names, image)]
@@ -101,49 +73,6 @@ def list_images(path: Path) -> ImageList:
     """
     with opened_picture(path) as file:
         return ImageList(_frames(path, file))
-
-
-def opened_picture(path: Path) -> PILImage:
-    """A picture of which the header was read, whatever limit of pixels others have given Pillow:
-    `check_picture` has its own.
-
-    Raises
-    ------
-    FileError
-        If it is neither PNG nor JPEG.
-    """
-    from PIL.JpegImagePlugin import jpeg_factory
-    from PIL.PngImagePlugin import PngImageFile
-
-    with path.open("rb") as file:
-        start = file.read(len(PNG_SIGNATURE))
-    kinds: dict[bytes, Any] = {PNG_SIGNATURE: PngImageFile, JPEG_START: jpeg_factory}
-    for signature, kind in kinds.items():
-        if start.startswith(signature):
-            with suppress(SyntaxError):  # so Pillow calls what it cannot make out
-                return kind(path)
-    raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
-
-
-@contextmanager
-def _whole_pictures() -> Iterator[None]:
-    """Have Pillow refuse a picture that is cut short, though somebody in this process has told it
-    to make the best of such; that is put back once the last that reads has ended.
-    """
-    from PIL import ImageFile
-
-    reading = _READING.setdefault(os.getpid(), _Reading())
-    with reading.lock:
-        if ImageFile.LOAD_TRUNCATED_IMAGES:
-            ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = False, True
-        reading.count += 1
-    try:
-        yield
-    finally:
-        with reading.lock:
-            reading.count -= 1
-            if reading.lenient and not reading.count:
-                ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = True, False
 
 
 def _frames(path: Path, file: PILImage) -> tuple[str, ...]:

@@ -1,0 +1,85 @@
+"""PNG and JPEG as Pillow opens them, whatever others in this process have told it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.errors import FileError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_START = b"\xff\xd8\xff"
+
+
+@dataclass
+class _Reading:
+    """What reads pictures in one process.
+
+    Attributes
+    ----------
+    lock : Lock
+        Of what follows.
+    count : int
+        How many threads read.
+    lenient : bool
+        Whether Pillow was told to make the best of what is cut short.
+    """
+
+    lock: Any = field(default_factory=threading.Lock)
+    count: int = 0
+    lenient: bool = False
+
+
+# by process: a child of a fork knows nothing of the threads that held a lock
+_READING: dict[int, _Reading] = {}
+
+
+def opened_picture(path: Path) -> PILImage:
+    """A picture of which the header was read, whatever limit of pixels others have given Pillow:
+    `check_picture` has its own.
+
+    Raises
+    ------
+    FileError
+        If it is neither PNG nor JPEG.
+    """
+    from PIL.JpegImagePlugin import jpeg_factory
+    from PIL.PngImagePlugin import PngImageFile
+
+    with path.open("rb") as file:
+        start = file.read(len(PNG_SIGNATURE))
+    kinds: dict[bytes, Any] = {PNG_SIGNATURE: PngImageFile, JPEG_START: jpeg_factory}
+    for signature, kind in kinds.items():
+        if start.startswith(signature):
+            with suppress(SyntaxError):  # so Pillow calls what it cannot make out
+                return kind(path)
+    raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
+
+
+@contextmanager
+def whole_pictures() -> Iterator[None]:
+    """Have Pillow refuse a picture that is cut short, though somebody in this process has told it
+    to make the best of such; that is put back once the last that reads has ended.
+    """
+    from PIL import ImageFile
+
+    reading = _READING.setdefault(os.getpid(), _Reading())
+    with reading.lock:
+        if ImageFile.LOAD_TRUNCATED_IMAGES:
+            ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = False, True
+        reading.count += 1
+    try:
+        yield
+    finally:
+        with reading.lock:
+            reading.count -= 1
+            if reading.lenient and not reading.count:
+                ImageFile.LOAD_TRUNCATED_IMAGES, reading.lenient = True, False
