@@ -241,3 +241,25 @@ def test_the_floor_of_the_loss_falls() -> None:
     schedule = Schedule(1000, warm_up=10)
     floors = [schedule.floor(step) for step in (0, 15, 30, 900)]
     assert floors == pytest.approx([1e-2, (1e-2 * 2e-6) ** 0.5, 2e-6, 2e-6])
+
+
+def test_between_parts_of_a_batch_this_thread_shares_out_nothing(
+    sampler: PatchSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, seen = torch.get_num_threads(), []
+    finite = Training._finite
+
+    def look(self: Training, terms: dict) -> dict:
+        seen.append(torch.get_num_threads())
+        return finite(self, terms)
+
+    monkeypatch.setattr(Training, "_finite", look)
+    torch.set_num_threads(2)
+    try:
+        list(tiny(2).run(sampler.batches()))
+        one = (Patches(*(each[:1] for each in patches[:3])) for patches in sampler.batches())
+        list(tiny(1).run(one))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1, 1, 2]  # one patch has all processors

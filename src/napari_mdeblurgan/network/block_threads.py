@@ -124,6 +124,16 @@ def block_threads() -> Iterator[Blocks]:
         yield InThreads(count, threads)
 
 
+@contextmanager
+def on_one_processor() -> Iterator[None]:
+    """Have this thread share out nothing: for what little is done between work in `block_threads`,
+    where waiting for the other processors takes longest.
+    """
+    torch.get_num_threads()  # as above
+    with _openmp().limit(limits=1):
+        yield
+
+
 @functools.cache
 def _openmp() -> ThreadpoolController:
     """The libraries by which torch shares out its work; each thread has a number of its own."""

@@ -42,13 +42,13 @@ def in_parts(
     Parts are the same for as many threads, and their gradients are added in their order: so the
     same batch gives the same bits.
     """
-    if min(blocks.count, len(images)) == 1 or _mixes_images(network):
+    if min(blocks.count, len(images)) == 1 or mixes_images(network):
         return tuple(work(images))
     weights = [each for each in network.parameters() if each.requires_grad]
     return cast(tuple[Tensor, ...], _InParts.apply(work, blocks, images, *weights))
 
 
-def _mixes_images(network: nn.Module) -> bool:
+def mixes_images(network: nn.Module) -> bool:
     """Whether images of one batch make a difference to each other, or draw from one sequence of
     random numbers.
     """

@@ -18,11 +18,17 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Network
-from napari_mdeblurgan.network.block_threads import Blocks, OneByOne, block_threads
+from napari_mdeblurgan.network.block_threads import (
+    Blocks,
+    OneByOne,
+    block_threads,
+    on_one_processor,
+)
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.training.adam import Adam
+from napari_mdeblurgan.training.batch_threads import mixes_images
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import (
     ALONE,
@@ -174,18 +180,21 @@ class Training:
                 except StopIteration:
                     return
                 waited = time.perf_counter() - start
-                with self._undone_if_stopped():
+                apart = min(blocks.count, len(patches.blurred)) > 1
+                between = on_one_processor() if apart else nullcontext()
+                with self._undone_if_stopped(), between:
                     terms, shares, norm, rate = self._take(patches.to(self.device), blocks)
                 self.step += 1
                 took = time.perf_counter() - start
                 yield Record(self.step, terms, shares, rate, norm, took, waited)
 
     def _blocks(self) -> AbstractContextManager[Blocks]:
-        """Threads for parts of a batch, where this process has processors to share out among them;
-        several that train together have one another.
+        """Threads for parts of a batch, where it has parts, and this process processors to share
+        out among them; several that train together have one another.
         """
         alone = self.device.type == "cpu" and self.place.world == 1
-        return block_threads() if alone else nullcontext(OneByOne())
+        apart = alone and not mixes_images(self.network)
+        return block_threads() if apart else nullcontext(OneByOne())
 
     @contextmanager
     def _undone_if_stopped(self) -> Iterator[None]:
