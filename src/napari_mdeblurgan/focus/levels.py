@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.focus.reading import middle
 from napari_mdeblurgan.restoration.arrays import as_array
 
 _PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at
@@ -39,7 +40,7 @@ class Levels:
         first = stack[0]
         if first.dtype.kind != "f" and first.dtype.itemsize <= 2:
             return cls()
-        part = _middle(first)
+        part: np.ndarray = np.asarray(first[middle(first.shape, _PART_EDGE)]).astype(np.float64)
         part = part[np.isfinite(part)]
         if not part.size:
             return cls()
@@ -120,11 +121,3 @@ def as_planes(stack: Sequence[Any]) -> list[StackPlane]:
     """The planes of a stack, to be worked with."""
     levels = Levels.of(stack)
     return [StackPlane(plane, levels) for plane in stack]
-
-
-def _middle(plane: Any) -> np.ndarray:
-    """A part of a plane, float64 where that loses nothing."""
-    first = [max(0, (length - _PART_EDGE) // 2) for length in plane.shape[:2]]
-    rows, columns = (slice(at, at + _PART_EDGE) for at in first)
-    part: np.ndarray = np.asarray(plane[rows, columns]).astype(np.float64)
-    return part

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.focus.energy import energies
-from napari_mdeblurgan.focus.reading import reduced_plane
+from napari_mdeblurgan.focus.reading import middle, reduced_plane
 from napari_mdeblurgan.focus.registering import resampled, shown_pixels
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import reduction
@@ -87,9 +87,8 @@ def grey_plane(image: np.ndarray) -> np.ndarray:
 
 def _middle(plane: Any) -> np.ndarray:
     """(y, x) float32: the middle of a plane, grey."""
-    first = [max(0, (length - MIDDLE_EDGE) // 2) for length in plane.shape[:2]]
-    part = slice(first[0], first[0] + MIDDLE_EDGE), slice(first[1], first[1] + MIDDLE_EDGE)
-    return grey_plane(np.asarray(plane[part]).astype(np.float32))
+    part = plane[middle(plane.shape, MIDDLE_EDGE)]
+    return grey_plane(np.asarray(part).astype(np.float32))
 
 
 def _detail(plane: Any) -> tuple[float, float]:

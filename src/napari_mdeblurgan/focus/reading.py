@@ -1,13 +1,21 @@
-"""Planes of any size made smaller, part by part, so that no large plane is held as a whole."""
+"""Planes of any size read in part, and made smaller part by part, so that no large plane is held as
+a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 READ_AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks of its own
+
+
+def middle(shape: Sequence[int], edge: int) -> tuple[slice, slice]:
+    """The middle of a plane of this shape, at most so many pixels high and wide."""
+    y, x = (max(0, (length - edge) // 2) for length in shape[:2])
+    return slice(y, y + edge), slice(x, x + edge)
 
 
 def reduced_plane(plane: Any, factor: int) -> np.ndarray:

@@ -312,12 +312,11 @@ def _pixels(blur: float) -> str:
 
 def _less_blur(card: ModelCard, blur: FieldBlur, beyond_px: float, binning: int) -> str:
     """What to do about an image that is more blurred than the model knows."""
-    enough = _enough(card, beyond_px)
-    edge = (enough or BINS[-1]) * binning
+    edge = advised_binning(card, blur, binning)
     advice = f"in it {edge}×{edge} first (--bin {edge})"
     if stronger := stronger_model(card, blur):
         return f"Choose the model {stronger}, or b{advice}."
-    advice = f"B{advice}" if enough else f"Take a sharper image, or b{advice}"
+    advice = f"B{advice}" if _enough(card, beyond_px) else f"Take a sharper image, or b{advice}"
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
 
 
