@@ -21,7 +21,7 @@ from napari_mdeblurgan.trust.samples import grey, sampled_planes
 SHARP_PX = 0.45
 # σ from which contrast is below 1 % for all that is finer than half of what pixels can hold
 HALVED_PX = 2.0
-HALVED_SHARE = 0.8  # of what can be judged
+HALVED_SHARE = 0.6  # of what can be judged
 WHOLE_BLOCKS = 32 * 32  # of a plane: up to here all are looked at
 DEFOCUS_SAMPLES, SAMPLE_BLOCKS = 5, 6  # along y and x of a larger plane, and of each of them
 
@@ -42,8 +42,8 @@ class FieldBlur:
     beyond_px : float or None
         Median of the blocks that are blurred beyond what the model learned; None if there is none.
     halves : bool
-        Whether nearly all of the field holds nothing finer than half of what its pixels can hold,
-        so that binned 2 × 2 it loses nothing.
+        Whether most of the field shows nothing finer than half of what its pixels can hold, so
+        that binned 2 × 2 it loses next to nothing.
     """
 
     sigma_px: float | None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigma
 from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
 from napari_mdeblurgan.trust.samples import SamplePlace, grey, normalised, rich_places
+from napari_mdeblurgan.trust.spectrum import nothing_finer
 
 _SATURATED = 0.002
 NOISE_SLACK = 1.2  # times the largest noise learned: what an estimate may be off by
@@ -29,8 +30,8 @@ SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
 _MOST = 0.5
 _FEW = 0.005
 HALVE = (
-    " Nothing in it is finer than two of its pixels: {}halve it first (Halve first, or --bin 2); "
-    "the result then has the pixels that the image has."
+    " Most of it shows nothing finer than two of its pixels: {}halve it first (Halve first, or "
+    "--bin 2); the result then has the pixels that the image has."
 )
 IF_SOFT = "if its specimen looks so in focus, too, "
 KNOWS_STRONG_PX = 4.0  # a model that learned so much takes what is soft for blur
@@ -116,13 +117,16 @@ def examine(
     """
     places = rich_places(image, plan, channel)
     parts = [normalised(place, image, plan, window) for place in places]
+    greys = [grey(part) for part in parts]
     span = float(window.high) - float(window.low) or 1.0
     step = 1 / span if plan.dtype.kind in "iu" else 0.0
     look_up()
     noise = measure_noise(parts, step)
     look_up()
-    grey_noise = measure_coarse_noise([grey(part) for part in parts], step)
+    grey_noise = measure_coarse_noise(greys, step)
     blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
+    if nothing_finer(greys):
+        blur = replace(blur, halves=True)
     saturated, ceiling = _saturation(image, places, plan, window)
     noise_limit = calibration.noise_limit if calibration else None
     fits, sentence = judge_domain(card, blur, noise.typical, saturated, noise_limit, binning)

@@ -16,6 +16,7 @@ from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicu
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.trust import spectrum
 from napari_mdeblurgan.trust.blur import FITTED
 from napari_mdeblurgan.trust.defocus import HALVED_PX, HALVED_SHARE
 from napari_mdeblurgan.trust.domain import BINS, NEARLY_ALL, binning_for
@@ -211,9 +212,8 @@ def _enlarged(result: np.ndarray, binning: int, shape: Sequence[int]) -> np.ndar
 
 def _rules() -> str:
     """A digest of what the advice follows from."""
-    return hashlib.sha256(
-        FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE, BINS, NEARLY_ALL)).encode()
-    ).hexdigest()[:8]
+    rules = (HALVED_PX, HALVED_SHARE, BINS, NEARLY_ALL, spectrum.CLEAR, spectrum.NOTHING)
+    return hashlib.sha256(FITTED.read_bytes() + repr(rules).encode()).hexdigest()[:8]
 
 
 def on_grid(result: np.ndarray, shape: Sequence[int]) -> np.ndarray:
