@@ -85,6 +85,7 @@ def test_retry_does_only_what_failed(
     press("retry")
     assert states(batch) == dict.fromkeys(("a.tif", "b.tif", "c.tif"), "✓ done")
     assert not batch.controls.retry.enabled
+    assert batch.controls.status.value.startswith(f"1 more result in {tmp_path / 'out'}, after ")
 
 
 def test_selected_layers_are_restored_with_their_pixel_sizes(
@@ -192,6 +193,21 @@ def test_layers_are_added_one_after_another(
         viewer.layers.selection = {viewer.layers[name]}
         batch.controls.add_layers.native.click()
     assert [each.name for each in batch.inputs] == ["a", "b", "c"]
+
+
+def test_a_layer_that_is_added_again_is_restored_once_as_it_is_now(
+    viewer: Viewer, batch: BatchWidget, noise: Noise
+) -> None:
+    for name in ("a", "b"):
+        viewer.add_image(noise(24, 24), name=name)
+    viewer.layers.selection = {viewer.layers["a"], viewer.layers["b"]}
+    batch.controls.add_layers.native.click()
+    viewer.layers["a"].data = np.zeros((24, 24), np.uint8)
+    viewer.layers["b"].name = "c"
+    batch.controls.add_layers.native.click()
+    assert [each.name for each in batch.inputs] == ["a", "c"]
+    assert not batch.inputs[0].data.any()
+    assert list(batch.files.states()) == ["a", "c"]
 
 
 def test_an_output_that_is_a_file_is_said(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
@@ -80,6 +81,9 @@ class Gathering:
         self._widget, self._viewer, self._files, self._output = widget, viewer, files, output
         self._changed, self._refused = changed, refused
         self.inputs: list[_Given] = []
+        self._layers: WeakKeyDictionary[Image, Micrograph] = (
+            WeakKeyDictionary()
+        )  # as they were added last
         self.chooser: ImageChooser | None = None
         self.looking: list[Any] = []
 
@@ -129,8 +133,8 @@ class Gathering:
             self.add_paths([folder])
 
     def add_selected_layers(self) -> None:
-        """Put the selected image layers on the list, as they are now; a multiscale one at full
-        resolution.
+        """Put the selected image layers on the list, once each, as they are now; of several
+        resolutions the full one.
         """
         chosen = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
         images = [layer for layer in chosen if isinstance(layer, Image)]
@@ -138,9 +142,15 @@ class Gathering:
             self._refused(NO_LAYER)
             return
         try:
-            self.add(*(_micrograph_of(layer) for layer in images))
+            new = {layer: _micrograph_of(layer) for layer in images}
         except MdeblurganError as error:
             self._refused(str(error))
+            return
+        for before in filter(None, map(self._layers.get, images)):
+            self.inputs = [each for each in self.inputs if each is not before]
+            self._files.remove(before.name or "")
+        self._layers |= new
+        self.add(*new.values())
 
     def clear(self) -> None:
         """Take all off the list."""
