@@ -13,7 +13,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, check_name, free_name
+from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import models, wording
@@ -37,11 +37,12 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
+    refuse_taken_name,
     resumed_with,
     tuning_lacks,
     validated,
 )
-from napari_mdeblurgan.widgets.opening import deblur_widget, deblur_widgets
+from napari_mdeblurgan.widgets.opening import deblur_widget, offer_models_anew
 from napari_mdeblurgan.widgets.origin import is_ours, marks
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -243,12 +244,7 @@ class FineTuneWidget(FineTunePanel):
             options = self.training.options
             options["device"] = read_settings().device_for(options["device"])
             settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **options)
-            check_name(settings)
-            if (free := free_name(settings.name)) != settings.name:
-                raise MdeblurganError(
-                    f"{settings.name} was begun before: press Resume to go on with it, or call "
-                    f"the new model {free}."
-                )
+            refuse_taken_name(settings)
         except MdeblurganError as error:
             self._fail(str(error))
             return
@@ -275,6 +271,7 @@ class FineTuneWidget(FineTunePanel):
         self.training.preview.clear()
         self.result.clear()
         self.bar.setValue(0)
+        self.bar.setFormat("")
         self._preparing.begin(work, *arguments)
         self._refresh()
 
@@ -369,11 +366,10 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def _announce(self) -> None:
-        """Let every open Deblur + SR, and this widget, offer the new model."""
+        """Let all docks offer the new model."""
         self._cards = list_models()
         self._offer_models()
-        for widget in deblur_widgets(self._viewer):
-            widget.offer_models()
+        offer_models_anew(self._viewer)
 
     def use(self) -> None:
         """Open Deblur + SR with the recommended model."""
