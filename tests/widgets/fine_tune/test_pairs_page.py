@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel
 from napari_mdeblurgan.fine_tuning.folder import begin
 from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of
@@ -118,6 +119,56 @@ def test_swap_exchanges_two_layers_and_registers_them_anew(
     assert not tuner.pairs.swap_button.isVisible()
     assert tuner.status.text() == "Registered 1 of 1."
     assert tuner.start_button.isEnabled()
+
+
+def test_planes_of_the_same_layers_are_pairs_of_their_own(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    low, high = (np.stack(planes) for planes in zip(scene(0), scene(1), strict=True))
+    viewer.add_image(high, name="x10")
+    viewer.add_image(low, name="x5")
+    viewer.dims.set_current_step(0, 0)
+    click(qtbot, tuner.pairs.sources.register)
+    wait(qtbot, tuner)
+    click(qtbot, tuner.pairs.swap_button)
+    wait(qtbot, tuner)
+    viewer.dims.set_current_step(0, 1)
+    click(qtbot, tuner.pairs.sources.register)  # the two layers are the other way round by now
+    wait(qtbot, tuner)
+    table = tuner.pairs.table
+    assert [each.name for each in table.outcomes] == ["x5 [0] + x10 [0]", "x5 [1] + x10 [1]"]
+    assert [each.accepted for each in table.outcomes] == [True, True]
+    assert table.item(1, 1).text() == "blurred: x5 [1]\nsharp: x10 [1]"
+
+
+def test_a_long_name_does_not_widen_the_dock(tuner: FineTuneWidget) -> None:
+    width = tuner.minimumSizeHint().width()
+    for label in (tuner.status, tuner.pairs.remarks, tuner.pairs.caption, tuner.result.details):
+        label.setText(f"/home/ada/{'20240301_HeLa_mCherry' * 12}.tif is no image; save it again.")
+        label.setVisible(True)
+    assert tuner.minimumSizeHint().width() == width
+
+
+def test_a_name_that_is_taken_is_refused_with_one_that_is_free(
+    tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    tuner.pairs.table.add(Outcome("a", make_pair()))
+    begin(
+        FineTuneSettings(base="tiny-grey", name="leaves"), tuning_pairs([make_pair()], tuner.card)
+    )
+    for name, said in (
+        ("tiny-grey", "The name tiny-grey is taken: call the new model tiny-grey-3."),
+        (
+            "leaves",
+            "leaves was begun before: press Resume to go on with it, or call the new model "
+            "leaves-2.",
+        ),
+    ):
+        tuner.name.clear()
+        qtbot.keyClicks(tuner.name, name)
+        click(qtbot, tuner.start_button)
+        assert tuner.status.text() == said
+        assert not tuner.running
 
 
 def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(
@@ -235,7 +286,7 @@ def test_resume_is_there_only_where_there_is_something_to_resume(
     pair = tuning_pairs(
         [make_pair()], next(card for card in tuner._cards if card.name == "tiny-grey")
     )
-    folder = begin(FineTuneSettings(base="tiny-grey", name="leaves", minutes=3.0), pair)
+    folder = begin(FineTuneSettings(base="tiny-grey", name="leaves", minutes=3.02), pair)
     tuner.tabs.setCurrentIndex(1)
     assert tuner.resume_button.isVisible()
     assert tuner.resume_button.isEnabled()

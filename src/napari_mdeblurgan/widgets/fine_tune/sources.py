@@ -149,10 +149,14 @@ class Sources(QWidget):
         self._on_choice()
 
     def exchange(self, names: tuple[str, str]) -> None:
-        """Choose the two layers the other way round, if it is those of these names, low first, that
-        are chosen.
+        """Choose the two layers the other way round, if it is those of these names, or planes of
+        them, low first, that are chosen.
         """
-        if (self.low.currentText(), self.high.currentText()) == names:
+        chosen = self.low.currentText(), self.high.currentText()
+        if all(
+            name == layer or name.startswith(f"{layer} [")
+            for name, layer in zip(names, chosen, strict=True)
+        ):
             low, high = self.low.currentIndex(), self.high.currentIndex()
             self.low.setCurrentIndex(high)
             self.high.setCurrentIndex(low)
