@@ -171,6 +171,25 @@ def test_a_name_that_is_taken_is_refused_with_one_that_is_free(
         assert not tuner.running
 
 
+def test_what_nobody_expected_when_it_starts_is_said_and_no_more(
+    tuner: FineTuneWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("napari_mdeblurgan.fine_tuning.pairs.tuning_pairs", broken)
+    tuner.pairs.table.add(Outcome("a", make_pair()))
+    with qtbot.captureExceptions() as raised:
+        click(qtbot, tuner.start_button)
+        qtbot.waitUntil(lambda: not tuner.running)
+        qtbot.wait(50)
+    assert tuner.status.text().startswith(
+        "The start of the fine-tuning failed unexpectedly (ValueError: a fault)"
+    )
+    assert raised == []
+    assert tuner.start_button.isEnabled()
+
+
 def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(
     tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.errors import MdeblurganError, TrainingError
+from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.fine_tuning.folder import (
     FineTuneFolder,
     begin,
@@ -16,6 +16,7 @@ from napari_mdeblurgan.fine_tuning.folder import (
     free_name,
     keep_settings,
 )
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
@@ -120,8 +121,8 @@ def begun_with(
         if stopped():
             discard(folder)
         return folder
-    except MdeblurganError as error:
-        return str(error)
+    except Exception as error:
+        return in_one_sentence(error, "The start of the fine-tuning")
 
 
 def resumed_with(
@@ -131,6 +132,6 @@ def resumed_with(
     try:
         if not stopped():
             keep_settings(folder, settings)
-    except MdeblurganError as error:
-        return str(error)
+    except Exception as error:
+        return in_one_sentence(error, "The start of the fine-tuning")
     return folder

@@ -94,7 +94,6 @@ class FineTuneWidget(FineTunePanel):
         self._register_job.ended.connect(self._on_all_registered)
         self.pairs.table.changed.connect(self._on_pairs)
         self._preparing.made.connect(self._on_prepared)
-        self._preparing.failed.connect(self._on_not_prepared)
         self._preparing.left.connect(self._refresh)
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
@@ -274,11 +273,6 @@ class FineTuneWidget(FineTunePanel):
         self.bar.setFormat("")
         self._preparing.begin(work, *arguments)
         self._refresh()
-
-    def _on_not_prepared(self, error: Exception) -> None:
-        self._working = ""
-        self.resume_button.look()
-        self._fail(f"Fine-tuning could not begin ({type(error).__name__}: {error}); see the log.")
 
     def _on_prepared(self, folder: FineTuneFolder | str) -> None:
         self._working = ""
