@@ -190,6 +190,35 @@ def test_what_nobody_expected_when_it_starts_is_said_and_no_more(
     assert tuner.start_button.isEnabled()
 
 
+def test_files_of_the_same_names_in_other_folders_are_pairs_of_their_own(
+    tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
+) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        write_folders(tmp_path / day, scene())
+    for day in ("monday", "tuesday", "monday"):
+        choose_folders(tuner, tmp_path / day / "x5", tmp_path / day / "x10")
+        click(qtbot, tuner.pairs.sources.register)
+        wait(qtbot, tuner)
+    names = {pair.name: pair for pair in tuner.pairs.table.used}
+    assert sorted(names) == ["field 1", "field 1 (2)"]
+    folders = [given.pair.low.parent.parent.name for given in tuner.pairs.table.given]
+    assert folders == ["tuesday", "monday"]
+
+
+def test_a_folder_or_table_that_is_none_is_named(tuner: FineTuneWidget, tmp_path: Path) -> None:
+    choose_folders(tuner, tmp_path, tmp_path / "gone")
+    assert tuner.pairs.sources.problem == (
+        f"{tmp_path / 'gone'} does not exist: choose the folder of the high-magnification images."
+    )
+    tuner.pairs.sources.kind.setCurrentIndex(2)
+    assert tuner.pairs.sources.problem == "Choose a table of pairs."
+    tuner.pairs.sources.table.setText(str(tmp_path))
+    assert tuner.pairs.sources.problem == (
+        f"{tmp_path} is something else: choose a table of pairs."
+    )
+
+
 def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(
     tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
 ) -> None:

@@ -244,11 +244,17 @@ class Sources(QWidget):
             case 1:
                 for side, folder in (("low", source.low), ("high", source.high)):
                     if folder is None or not folder.is_dir():
-                        return f"Choose the folder of the {side}-magnification images."
+                        return _lacking(folder, f"the folder of the {side}-magnification images")
             case _:
                 if source.table is None or not source.table.is_file():
-                    return "Choose a table of pairs."
+                    return _lacking(source.table, "a table of pairs")
         return ""
+
+
+def _lacking(path: Path | None, what: str) -> str:
+    if path is None:
+        return f"Choose {what}."
+    return f"{path} {'is something else' if path.exists() else 'does not exist'}: choose {what}."
 
 
 class PathEdit(QWidget):
