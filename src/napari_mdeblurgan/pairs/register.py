@@ -145,7 +145,7 @@ def register_images(
     return replace(
         registered,
         registration=replace(registration, warnings=tuple(warnings)),
-        truth=hashlib.blake2b(high.values, digest_size=16).hexdigest(),
+        truth=hashlib.blake2b(high.values.data, digest_size=16).hexdigest(),
     )
 
 
