@@ -53,7 +53,10 @@ def is_safe_name(name: str) -> bool:
 
 def _safe_name(name: str) -> str:
     if not is_safe_name(name):
-        raise ValueError("must be at most 100 letters, digits, spaces and . + - _ ( ), and no path")
+        raise ValueError(
+            "must be at most 100 letters, digits, spaces and . + - _ ( ), begin with a letter or "
+            "digit, not end with a dot, and be no path and no device such as CON"
+        )
     return name
 
 

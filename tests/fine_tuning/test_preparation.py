@@ -121,6 +121,18 @@ def test_all_colours_of_a_field_are_held_out_together(pair, tiny_model):
     assert not held & trained
 
 
+def test_pairs_with_one_sharp_image_are_held_out_together(pair, tiny_model, begun):
+    own = [dataclasses.replace(pair(f"p{n}", 96, n), truth=f"{n}") for n in range(4)]
+    again = dataclasses.replace(own[2], name="p2, another focus")
+    parts = split(read_pairs(begun([*own, again])), 88)
+    assert {box.pair for box in parts.held_out} == {2, 4}
+    assert {box.pair for box in parts.training} == {0, 1, 3}
+    series = [dataclasses.replace(own[0], name=f"z{n}") for n in range(5)]
+    parts = split(tuning_pairs(series, tiny_model(1).card), 8)
+    assert parts.gap == 8  # one field only, of which a strip is held out
+    assert len({str(box.spans) for box in parts.held_out}) == 1
+
+
 def test_pairs_that_share_next_to_nothing_are_refused_in_a_sentence(pair, tiny_model):
     with pytest.raises(ImageError, match="too small"):
         split(tuning_pairs([pair(edge=40)], tiny_model(1).card), 88)

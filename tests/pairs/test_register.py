@@ -164,6 +164,14 @@ def test_saturation_is_named_but_not_refused(make) -> None:
     assert any("saturated" in warning and "high" in warning for warning in found.warnings)
 
 
+def test_the_same_sharp_image_is_known_in_another_pair(make) -> None:
+    pair, other = make(1).pair, make(2).pair
+    darker = replace(pair.low, data=pair.low.data // 2)
+    given = (pair.low, pair.high), (darker, pair.high), (pair.low, other.high)
+    truths = [register_images(ImagePair("p", low, high)).truth for low, high in given]
+    assert truths[0] == truths[1] != truths[2]
+
+
 def test_an_empty_image_is_named(make) -> None:
     pair = make(14).pair
     with pytest.raises(PairError, match="high-magnification image is empty"):

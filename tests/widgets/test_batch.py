@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.widgets.batch.gathering import ONLY_OURS
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from tests.widgets.batch_dock import batch, inputs, press, states
 
@@ -85,6 +86,7 @@ def test_retry_does_only_what_failed(
     press("retry")
     assert states(batch) == dict.fromkeys(("a.tif", "b.tif", "c.tif"), "✓ done")
     assert not batch.controls.retry.enabled
+    assert batch.controls.status.value.startswith(f"1 more result in {tmp_path / 'out'}, after ")
 
 
 def test_selected_layers_are_restored_with_their_pixel_sizes(
@@ -192,6 +194,38 @@ def test_layers_are_added_one_after_another(
         viewer.layers.selection = {viewer.layers[name]}
         batch.controls.add_layers.native.click()
     assert [each.name for each in batch.inputs] == ["a", "b", "c"]
+
+
+def test_a_layer_that_is_added_again_is_restored_once_as_it_is_now(
+    viewer: Viewer, batch: BatchWidget, noise: Noise
+) -> None:
+    for name in ("a", "b"):
+        viewer.add_image(noise(24, 24), name=name)
+    viewer.layers.selection = {viewer.layers["a"], viewer.layers["b"]}
+    batch.controls.add_layers.native.click()
+    viewer.layers["a"].data = np.zeros((24, 24), np.uint8)
+    viewer.layers["b"].name = "c"
+    batch.controls.add_layers.native.click()
+    assert [each.name for each in batch.inputs] == ["a", "c"]
+    assert not batch.inputs[0].data.any()
+    assert list(batch.files.states()) == ["a", "c"]
+
+
+def test_results_and_maps_among_the_selected_layers_are_left_out(
+    viewer: Viewer, batch: BatchWidget, noise: Noise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    viewer.add_image(noise(24, 24), name="a")
+    told: tuple[dict[str, object], ...] = ({"source": "a", "preview": False}, {"map": "error"})
+    ours = {viewer.add_image(noise(48, 48), metadata={"mdeblurgan": each}) for each in told}
+    viewer.layers.selection = {*ours, viewer.layers["a"]}
+    batch.controls.add_layers.native.click()
+    assert list(batch.files.states()) == ["a"]
+    batch.controls.clear.native.click()
+    viewer.layers.selection = ours
+    batch.controls.add_layers.native.click()
+    assert not batch.inputs
+    assert batch.controls.status.value == ONLY_OURS
+    assert ONLY_OURS in capsys.readouterr().out
 
 
 def test_an_output_that_is_a_file_is_said(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 
 _RUNS = "fine-tuning"
-_KEY, _STACKS = "pairs", "stacks"
+_KEY, _STACKS, _TRUTHS = "pairs", "stacks", "truths"
 _PATIENCE_S = 1  # for those who only look whether anybody works there
 
 log = logging.getLogger(__name__)
@@ -166,6 +166,7 @@ def begin(
     names = {
         _KEY: json.dumps([pair.name for pair in pairs]),
         _STACKS: json.dumps([pair.stack for pair in pairs]),
+        _TRUTHS: json.dumps([pair.same_truth for pair in pairs]),
     }
     content = safetensors.numpy.save(
         {name: np.ascontiguousarray(each) for name, each in tensors.items()}, names
@@ -265,15 +266,16 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
         with safetensors.safe_open(folder.pairs, "np") as file:
             metadata = file.metadata() or {}
             names = json.loads(metadata[_KEY])
-            stacks = json.loads(metadata.get(_STACKS, "null")) or [""] * len(
-                names
-            )  # which older versions know none of
+            stacks, truths = (
+                json.loads(metadata.get(key, "null")) or [""] * len(names)
+                for key in (_STACKS, _TRUTHS)  # which older versions know none of
+            )
             found = []
-            for number, (name, stack) in enumerate(zip(names, stacks, strict=True)):
+            for number, (name, *more) in enumerate(zip(names, stacks, truths, strict=True)):
                 low, high, valid = (
                     file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid")
                 )
-                found.append(TuningPair(name, low, high, valid, stack))
+                found.append(TuningPair(name, low, high, valid, *more))
             return found
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise FileError(

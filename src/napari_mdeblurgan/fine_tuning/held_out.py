@@ -109,7 +109,7 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     ----------
     pairs : sequence of TuningPair
         Those of one field (`TuningPair.field`), as the colours of an image and the planes of a
-        stack are, are held out together.
+        stack are, are held out together, or their strips lie at the same end.
     halo : int
         Of the network.
 
@@ -137,8 +137,9 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
         if found is not None:
             return found
     training, held_out, gaps = [], [], []
+    along_y: dict[str, bool] = {}
     for number, pair in enumerate(pairs):
-        parts = _strip(pair, _shown(pairs, pair), number, halo)
+        parts = _strip(pair, _shown(pairs, pair), number, halo, along_y)
         if parts is not None:
             training.append(parts[0])
             held_out.append(parts[1])
@@ -167,16 +168,17 @@ def _shown(pairs: Sequence[TuningPair], pair: TuningPair) -> np.ndarray:
 
 
 def _strip(
-    pair: TuningPair, valid: np.ndarray, number: int, halo: int
+    pair: TuningPair, valid: np.ndarray, number: int, halo: int, ways: dict[str, bool]
 ) -> tuple[Box, Box, int] | None:
     """The part to learn from, the strip that is held out, and the gap between them; None where
-    there is no room.
+    there is no room. `ways` has for each field whether they follow each other along y, and learns
+    it.
     """
     rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return None
     (y0, y1), (x0, x1) = ((int(each[0]), int(each[-1]) + 1) for each in (rows, columns))
-    along_y = y1 - y0 > x1 - x0
+    along_y = ways.setdefault(pair.field, y1 - y0 > x1 - x0)
     start, stop = (y0, y1) if along_y else (x0, x1)
     length = stop - start
     strip = max(SMALLEST_PATCH + 2 * _BORDER, round(_SHARE * length)) // 8 * 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ class TuningPair:
     stack : str
         Name of the focus stack whose plane `low` is, all planes of which show one field; empty for
         an image of a pair.
+    same_truth : str
+        Name of the first pair whose sharp image this one's is, too, as in a series through focus;
+        empty where it is its own.
     """
 
     name: str
@@ -41,11 +44,14 @@ class TuningPair:
     high: np.ndarray
     valid: np.ndarray
     stack: str = ""
+    same_truth: str = ""
 
     @property
     def field(self) -> str:
-        """What it shows: the same for all colours of an image and all planes of a stack."""
-        return self.stack or self.name.partition(" [")[0]
+        """What it shows: the same for all colours of an image, all planes of a stack or of two
+        layers, and all pairs with one sharp image.
+        """
+        return self.stack or (self.same_truth or self.name).partition(" [")[0]
 
     @property
     def scale(self) -> int:
@@ -102,6 +108,7 @@ def tuning_pairs(
     if sentence := mixed(pairs):
         raise TrainingError(sentence)
     planes: list[TuningPair] = []
+    first: dict[str, str] = {}  # by the truth, the pair that has it first
     for pair in pairs:
         if not pair.accepted and not trust:
             raise TrainingError(
@@ -118,7 +125,8 @@ def tuning_pairs(
             raise ImageError(
                 f"{pair.name} is grey, but {card.name} is for colour images; choose a grey model."
             )
-        planes += _planes(pair, card.channels)
+        same_truth = first.setdefault(pair.truth, pair.name) if pair.truth else ""
+        planes += (replace(plane, same_truth=same_truth) for plane in _planes(pair, card.channels))
     return planes
 
 

@@ -194,6 +194,9 @@ class RegisteredPair:
     stack : str
         Name of the focus stack that `low` is a plane of and `high` was made from; empty for images
         by two objectives.
+    truth : str
+        A digest of the whole high-magnification image, by which it is known in other pairs; empty
+        for planes of a stack.
     """
 
     name: str
@@ -209,6 +212,7 @@ class RegisteredPair:
     high_shape: tuple[int, int]
     registration: Registration
     stack: str = ""
+    truth: str = ""
 
     @property
     def channels(self) -> int:

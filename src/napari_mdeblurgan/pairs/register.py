@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -141,7 +142,11 @@ def register_images(
         apart = "the two images hardly overlap; take them closer together."
         raise kind(f"{pair.name}: {reasons[0] if reasons else apart}")
     warnings += _warnings(registered, pair)
-    return replace(registered, registration=replace(registration, warnings=tuple(warnings)))
+    return replace(
+        registered,
+        registration=replace(registration, warnings=tuple(warnings)),
+        truth=hashlib.blake2b(high.values.data, digest_size=16).hexdigest(),
+    )
 
 
 def _channels(image: Micrograph, name: str) -> Channels:

@@ -21,6 +21,16 @@ def deblur_widgets(viewer: Viewer) -> list[DeblurWidget]:
     return [widget for widget in docked if isinstance(widget, DeblurWidget)]
 
 
+def offer_models_anew(viewer: Viewer) -> None:
+    """Have every open dock that restores images offer the models that there are now."""
+    from napari_mdeblurgan.widgets.batch.widget import BatchWidget
+
+    docked = viewer.window.dock_widgets.values()
+    batches = [widget for widget in docked if isinstance(widget, BatchWidget)]
+    for each in (*deblur_widgets(viewer), *batches):
+        each.offer_models()
+
+
 def deblur_widget(viewer: Viewer, *, tabify: bool = False) -> DeblurWidget:
     """The dock **Deblur + SR**, in front; it is opened if need be, with `tabify` as a tab of the
     docks that are there.

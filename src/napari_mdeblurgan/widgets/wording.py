@@ -237,7 +237,8 @@ def ended(
     told = reasons[:MOST_REASONS]
     if outcome is not None:
         words = (
-            f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
+            f"{outcome.done}{' more' * outcome.retried} result{'s' * (outcome.done != 1)} in "
+            f"{outcome.folder}"
             f"{failed(outcome.failed)}, after {duration(outcome.seconds)}."
         )
         return "\n".join(filter(None, [words, outcome.problem, *told]))

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.model import list_models, load_model
 from napari_mdeblurgan.training.checkpoint import load_checkpoint
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN
 from napari_mdeblurgan.widgets.fine_tune.widget import RESULT_PAGE, TRAINING_PAGE, FineTuneWidget
@@ -173,6 +174,8 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(
     viewer, tuner, registered_pair, qtbot
 ):
     registered_pair()
+    batch = BatchWidget(viewer)
+    viewer.window.add_dock_widget(batch, name="Batch")
     tuner.training.batch.setValue(1)
     tuner.training.patch.setValue(24)
     tuner.start()
@@ -187,11 +190,14 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(
     qtbot.waitUntil(lambda: not tuner.running, timeout=PATIENCE_MS)
     assert tuner.bar.format() == "stopped"
     assert "tiny-grey-tuned" in [card.name for card in tuner._cards]
+    assert "tiny-grey-tuned" in batch.controls.grey_model.choices
 
     before = tuner.training.curves
     other = FineTuneWidget(viewer)  # as after napari was closed and opened again
     qtbot.addWidget(other)
+    other.bar.setFormat("stopped")
     other.resume_button.click()
+    assert other.bar.format() == ""
     qtbot.waitUntil(lambda: bool(other.training.curves.validations), timeout=PATIENCE_MS)
     assert other.training.curves.validations[0] == before.validations[0]
     assert other.training.curves.validations[-1][0] == pytest.approx(before.losses[-1][0], abs=0.05)

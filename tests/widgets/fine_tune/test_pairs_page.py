@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel
 from napari_mdeblurgan.fine_tuning.folder import begin
 from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of
@@ -118,6 +119,104 @@ def test_swap_exchanges_two_layers_and_registers_them_anew(
     assert not tuner.pairs.swap_button.isVisible()
     assert tuner.status.text() == "Registered 1 of 1."
     assert tuner.start_button.isEnabled()
+
+
+def test_planes_of_the_same_layers_are_pairs_of_their_own(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    low, high = (np.stack(planes) for planes in zip(scene(0), scene(1), strict=True))
+    viewer.add_image(high, name="x10")
+    viewer.add_image(low, name="x5")
+    viewer.dims.set_current_step(0, 0)
+    click(qtbot, tuner.pairs.sources.register)
+    wait(qtbot, tuner)
+    click(qtbot, tuner.pairs.swap_button)
+    wait(qtbot, tuner)
+    viewer.dims.set_current_step(0, 1)
+    click(qtbot, tuner.pairs.sources.register)  # the two layers are the other way round by now
+    wait(qtbot, tuner)
+    table = tuner.pairs.table
+    assert [each.name for each in table.outcomes] == ["x5 [0] + x10 [0]", "x5 [1] + x10 [1]"]
+    assert [each.accepted for each in table.outcomes] == [True, True]
+    assert table.item(1, 1).text() == "blurred: x5 [1]\nsharp: x10 [1]"
+
+
+def test_a_long_name_does_not_widen_the_dock(tuner: FineTuneWidget) -> None:
+    width = tuner.minimumSizeHint().width()
+    for label in (tuner.status, tuner.pairs.remarks, tuner.pairs.caption, tuner.result.details):
+        label.setText(f"/home/ada/{'20240301_HeLa_mCherry' * 12}.tif is no image; save it again.")
+        label.setVisible(True)
+    assert tuner.minimumSizeHint().width() == width
+
+
+def test_a_name_that_is_taken_is_refused_with_one_that_is_free(
+    tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    tuner.pairs.table.add(Outcome("a", make_pair()))
+    begin(
+        FineTuneSettings(base="tiny-grey", name="leaves"), tuning_pairs([make_pair()], tuner.card)
+    )
+    for name, said in (
+        ("tiny-grey", "The name tiny-grey is taken: call the new model tiny-grey-3."),
+        (
+            "leaves",
+            "leaves was begun before: press Resume to go on with it, or call the new model "
+            "leaves-2.",
+        ),
+    ):
+        tuner.name.clear()
+        qtbot.keyClicks(tuner.name, name)
+        click(qtbot, tuner.start_button)
+        assert tuner.status.text() == said
+        assert not tuner.running
+
+
+def test_what_nobody_expected_when_it_starts_is_said_and_no_more(
+    tuner: FineTuneWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr("napari_mdeblurgan.fine_tuning.pairs.tuning_pairs", broken)
+    tuner.pairs.table.add(Outcome("a", make_pair()))
+    with qtbot.captureExceptions() as raised:
+        click(qtbot, tuner.start_button)
+        qtbot.waitUntil(lambda: not tuner.running)
+        qtbot.wait(50)
+    assert tuner.status.text().startswith(
+        "The start of the fine-tuning failed unexpectedly (ValueError: a fault)"
+    )
+    assert raised == []
+    assert tuner.start_button.isEnabled()
+
+
+def test_files_of_the_same_names_in_other_folders_are_pairs_of_their_own(
+    tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
+) -> None:
+    for day in ("monday", "tuesday"):
+        (tmp_path / day).mkdir()
+        write_folders(tmp_path / day, scene())
+    for day in ("monday", "tuesday", "monday"):
+        choose_folders(tuner, tmp_path / day / "x5", tmp_path / day / "x10")
+        click(qtbot, tuner.pairs.sources.register)
+        wait(qtbot, tuner)
+    names = {pair.name: pair for pair in tuner.pairs.table.used}
+    assert sorted(names) == ["field 1", "field 1 (2)"]
+    folders = [given.pair.low.parent.parent.name for given in tuner.pairs.table.given]
+    assert folders == ["tuesday", "monday"]
+
+
+def test_a_folder_or_table_that_is_none_is_named(tuner: FineTuneWidget, tmp_path: Path) -> None:
+    choose_folders(tuner, tmp_path, tmp_path / "gone")
+    assert tuner.pairs.sources.problem == (
+        f"{tmp_path / 'gone'} does not exist: choose the folder of the high-magnification images."
+    )
+    tuner.pairs.sources.kind.setCurrentIndex(2)
+    assert tuner.pairs.sources.problem == "Choose a table of pairs."
+    tuner.pairs.sources.table.setText(str(tmp_path))
+    assert tuner.pairs.sources.problem == (
+        f"{tmp_path} is something else: choose a table of pairs."
+    )
 
 
 def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(
@@ -235,7 +334,7 @@ def test_resume_is_there_only_where_there_is_something_to_resume(
     pair = tuning_pairs(
         [make_pair()], next(card for card in tuner._cards if card.name == "tiny-grey")
     )
-    folder = begin(FineTuneSettings(base="tiny-grey", name="leaves", minutes=3.0), pair)
+    folder = begin(FineTuneSettings(base="tiny-grey", name="leaves", minutes=3.02), pair)
     tuner.tabs.setCurrentIndex(1)
     assert tuner.resume_button.isVisible()
     assert tuner.resume_button.isEnabled()

@@ -17,7 +17,7 @@ from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import saver
-from tests.widgets.keep.clicks import FORMATS, click, result
+from tests.widgets.keep.clicks import FORMATS, RESULT, click, result
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -175,6 +175,20 @@ def test_what_cannot_be_saved_so_is_said_in_a_sentence(
     assert sentence in said
     assert ".part" not in said
     assert [each for each in sorted(tmp_path.rglob("*")) if each not in before] == []
+
+
+def test_what_nobody_expected_is_said_and_no_more(
+    result: Image, save: Save, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(saver, "save_kept", broken)
+    with qtbot.captureExceptions() as raised:
+        said = save(tmp_path / "a.ome.tif")
+        qtbot.wait(50)
+    assert said == f"Saving {RESULT!r} failed unexpectedly (ValueError: a fault); see the log."
+    assert raised == []
 
 
 @FORMATS

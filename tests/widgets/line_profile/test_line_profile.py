@@ -14,6 +14,7 @@ from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.line_profile.line_profile import NO_LINE
@@ -209,6 +210,25 @@ def test_what_lies_in_files_is_read_and_drawn_as_well(
     drawn_anew(plot, qtbot, lambda: setattr(shapes, "data", [np.array([[4.0, 3.0], [4.0, 13.0]])]))
     qtbot.waitUntil(lambda: plot.profiles[0].after[0] == pytest.approx(6))
     assert plot.profiles[0].after[-1] == pytest.approx(26)
+
+
+def test_what_cannot_be_read_is_said_and_no_more(
+    viewer: Viewer,
+    docked: Callable[[], DeblurWidget],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(*_: Any) -> None:
+        raise ImageError("The image is gone; open it again.")
+
+    made(viewer, da.from_array(RAMP, chunks=16), da.from_array(FINE, chunks=16))
+    plot = press(docked(), qtbot)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.line_profile.line_profile.measured", gone)
+    with qtbot.captureExceptions() as raised:
+        viewer.layers["Line profile"].data = [np.array([[4.0, 3.0], [4.0, 13.0]])]
+        qtbot.waitUntil(lambda: plot.message == "The image is gone; open it again.")
+        qtbot.wait(50)
+    assert raised == []
 
 
 def test_channels_of_a_run_are_drawn_together_and_named(

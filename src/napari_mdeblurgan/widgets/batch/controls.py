@@ -142,7 +142,9 @@ def make_batch_controls(
             "folder.",
         ),
         add_layers=PushButton(
-            text="Layers", tooltip="Add the image layers that are selected in the layer list."
+            text="Layers",
+            tooltip="Add the image layers that are selected in the layer list, but for results "
+            "and maps.",
         ),
         clear=PushButton(text="Clear", tooltip="Empty the list; no file is touched."),
         output=LineEdit(

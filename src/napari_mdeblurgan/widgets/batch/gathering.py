@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QWidget
@@ -27,6 +28,7 @@ from napari_mdeblurgan.widgets.batch.dropping import ELSEWHERE
 from napari_mdeblurgan.widgets.batch.file_list import FileList
 from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.origin import is_ours
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.view import full_resolution
 
@@ -38,6 +40,9 @@ LOOKING_INTO = "a look for files of several images"
 LISTING = "a look for the images of a folder"
 AT_ONCE = 500  # rows that are added in one go, so that the window stays alive
 NO_LAYER = "No image layer is selected: select some in the layer list, then add them."
+ONLY_OURS = (
+    "Only results or maps of M-Deblurgan are selected: select the images that they were made of."
+)
 
 
 class Gathering:
@@ -80,6 +85,9 @@ class Gathering:
         self._widget, self._viewer, self._files, self._output = widget, viewer, files, output
         self._changed, self._refused = changed, refused
         self.inputs: list[_Given] = []
+        self._layers: WeakKeyDictionary[Image, Micrograph] = (
+            WeakKeyDictionary()
+        )  # as they were added last
         self.chooser: ImageChooser | None = None
         self.looking: list[Any] = []
 
@@ -129,18 +137,25 @@ class Gathering:
             self.add_paths([folder])
 
     def add_selected_layers(self) -> None:
-        """Put the selected image layers on the list, as they are now; a multiscale one at full
-        resolution.
+        """Put the selected image layers on the list, once each, as they are now; of several
+        resolutions the full one. Results and maps among them are left out.
         """
         chosen = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
         images = [layer for layer in chosen if isinstance(layer, Image)]
-        if not images:
-            self._refused(NO_LAYER)
+        given = [layer for layer in images if not is_ours(layer)]
+        if not given:
+            self._refused(ONLY_OURS if images else NO_LAYER)
             return
         try:
-            self.add(*(_micrograph_of(layer) for layer in images))
+            new = {layer: _micrograph_of(layer) for layer in given}
         except MdeblurganError as error:
             self._refused(str(error))
+            return
+        for before in filter(None, map(self._layers.get, given)):
+            self.inputs = [each for each in self.inputs if each is not before]
+            self._files.remove(before.name or "")
+        self._layers |= new
+        self.add(*new.values())
 
     def clear(self) -> None:
         """Take all off the list."""

@@ -403,11 +403,15 @@ class BatchWidget(QWidget):
 
     # ---- the widget's life
 
-    def _on_show(self) -> None:
+    def offer_models(self) -> None:
+        """Offer the models that there are now."""
         self._cards = list_models()
         for box in (self.controls.rgb_model, self.controls.grey_model):
             box.reset_choices()
         self._refresh()
+
+    def _on_show(self) -> None:
+        self.offer_models()
         self._search.begin(read_settings().device)
 
     def _offer_devices(self, devices: Devices) -> None:

@@ -62,7 +62,8 @@ class Finished:
     """A batch that has come to its end: how many results are there, how many images have failed,
     and where they are.
 
-    `seconds` have passed from the start of the work to its end.
+    `seconds` have passed from the start of the work to its end. Where only what had `failed` was
+    tried again, earlier results are not counted.
     """
 
     done: int
@@ -70,6 +71,7 @@ class Finished:
     folder: Path
     seconds: float
     problem: str = ""  # why the table could not be written
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def _run(order: BatchOrder) -> Generator[Listed | BatchProgress, None, Finished]
             batch.folder.path,
             seconds,
             batch.summary_problem,
+            order.settings["retry_failed"],
         )
 
 

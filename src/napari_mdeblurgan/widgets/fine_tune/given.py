@@ -45,6 +45,16 @@ class GivenPair:
         return low, high
 
     @property
+    def images(self) -> frozenset[tuple[Path | str | None, str | None]]:
+        """By what the two are known, whichever is low: files and the images in them, or layers."""
+        from napari_mdeblurgan.pairs import ImagePair
+
+        pair = self.pair
+        if isinstance(pair, ImagePair):
+            return frozenset({(pair.low.name, None), (pair.high.name, None)})
+        return frozenset({(pair.low, pair.low_image), (pair.high, pair.high_image)})
+
+    @property
     def swapped(self) -> GivenPair:
         """The same with low and high the other way round."""
         from napari_mdeblurgan.pairs import exchanged

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -147,10 +148,13 @@ class _Wrapped(QLabel):
 
 
 def wrapped(text: str) -> QLabel:
-    """A text that breaks into lines and can be copied."""
+    """A text that breaks into lines and can be copied; a name that is longer than the dock is wide
+    does not widen it.
+    """
     from qtpy.QtCore import Qt
 
     label = plain(_Wrapped(unbroken(text)))
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
@@ -81,12 +82,22 @@ class PairsTable(QTableWidget):
             self._own_width = 0
 
     def add(self, outcome: Outcome, given: GivenPair | None = None, instead_of: str = "") -> None:
-        """Add what became of one pair; it replaces one of the same name, or of another one's where
-        it was swapped.
+        """Add what became of one pair; it replaces one of the same images, or of a name where it
+        was swapped, and has a name of its own.
         """
-        taken = [
-            n for n, each in enumerate(self.outcomes) if each.name in (outcome.name, instead_of)
-        ]
+        from napari_mdeblurgan.pairs.matching import unique
+
+        def is_same(row: int) -> bool:
+            name, other = self.outcomes[row].name, self.given[row]
+            if given is None or other is None:
+                return name == outcome.name
+            return name == instead_of or given.images == other.images
+
+        taken = [row for row in range(len(self.outcomes)) if is_same(row)]
+        others = [each.name for row, each in enumerate(self.outcomes) if row not in taken]
+        *_, name = unique([*others, outcome.name])
+        pair = outcome.pair and replace(outcome.pair, name=name)
+        outcome = replace(outcome, name=name, pair=pair)
         self.blockSignals(True)
         for row in reversed(taken):
             self._drop(row)

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 class Preparing(QObject):
     """One preparation at a time, for a dock of `viewer`.
 
-    `made` is emitted with what the work returns, `failed` with an exception, and `left` when the
-    thread of one that was left has ended.
+    `made` is emitted with what the work returns, and `left` when the thread of one that was left
+    has ended.
     """
 
     made = Signal(object)
-    failed = Signal(object)
     left = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
@@ -44,13 +43,12 @@ class Preparing(QObject):
 
     def begin(self, work: Callable[..., Any], *arguments: Any) -> None:
         """Begin; `work` takes, last, a callable that says whether it was left, and then takes away
-        what it has written.
+        what it has written. It raises nothing.
         """
         self._stopped, self._leaving = threading.Event(), False
         words = InWords(work, "the start of a fine-tuning")
         self._worker = worker_of(self._viewer, words, *arguments, self._stopped.is_set)
         self._worker.returned.connect(self._on_made)
-        self._worker.errored.connect(self._on_failed)
         self._worker.start()
 
     def leave(self) -> None:
@@ -62,17 +60,11 @@ class Preparing(QObject):
     def abandon(self) -> None:
         """The same, for a widget that is being closed."""
         self.leave()
-        unheard(self._worker, returned=self._on_made, errored=self._on_failed)
+        unheard(self._worker, returned=self._on_made)
 
     def _on_made(self, made: Any) -> None:
-        self._end(self.made, made)
-
-    def _on_failed(self, error: Exception) -> None:
-        self._end(self.failed, error)
-
-    def _end(self, signal: Any, value: Any) -> None:
         was_left, self._worker, self._leaving = self._leaving, None, False
         if was_left:
             self.left.emit()
         else:
-            signal.emit(value)
+            self.made.emit(made)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
-    """A layer's shown plane as a micrograph, with its pixel size where the layer has a unit of
-    length.
+    """A layer's shown plane as a micrograph, named with its index, with its pixel size where the
+    layer has a unit of length.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
         "YXS" if layer.rgb else "YX",
         sizes,
         unit,
-        name=layer.name,
+        name=f"{layer.name} {list(plane)}" if plane else layer.name,
         restored=is_ours(layer, wait=True),
     )
 
@@ -128,7 +128,7 @@ def layers_of(source: ChosenSource, viewer: Viewer) -> ImagePair | Micrograph | 
     low, high = (
         micrograph_of(layer, current_slice(layer, viewer)) for layer in (source.low, source.high)
     )
-    return ImagePair(f"{source.low.name} + {source.high.name}", low, high)
+    return ImagePair(f"{low.name} + {high.name}", low, high)
 
 
 def registered(

@@ -52,5 +52,5 @@ class ResumeButton(QPushButton):
 
 
 def _words(begun: BegunTuning) -> str:
-    worked = f"{begun.seconds / 60:.1f} of {begun.settings.minutes:g} min"
+    worked = f"{begun.seconds / 60:.1f} of {round(begun.settings.minutes, 1):g} min"
     return f"{begun.settings.name} ({'finished: more time' if begun.finished else worked})"

@@ -149,10 +149,14 @@ class Sources(QWidget):
         self._on_choice()
 
     def exchange(self, names: tuple[str, str]) -> None:
-        """Choose the two layers the other way round, if it is those of these names, low first, that
-        are chosen.
+        """Choose the two layers the other way round, if it is those of these names, or planes of
+        them, low first, that are chosen.
         """
-        if (self.low.currentText(), self.high.currentText()) == names:
+        chosen = self.low.currentText(), self.high.currentText()
+        if all(
+            name == layer or name.startswith(f"{layer} [")
+            for name, layer in zip(names, chosen, strict=True)
+        ):
             low, high = self.low.currentIndex(), self.high.currentIndex()
             self.low.setCurrentIndex(high)
             self.high.setCurrentIndex(low)
@@ -240,11 +244,17 @@ class Sources(QWidget):
             case 1:
                 for side, folder in (("low", source.low), ("high", source.high)):
                     if folder is None or not folder.is_dir():
-                        return f"Choose the folder of the {side}-magnification images."
+                        return _lacking(folder, f"the folder of the {side}-magnification images")
             case _:
                 if source.table is None or not source.table.is_file():
-                    return "Choose a table of pairs."
+                    return _lacking(source.table, "a table of pairs")
         return ""
+
+
+def _lacking(path: Path | None, what: str) -> str:
+    if path is None:
+        return f"Choose {what}."
+    return f"{path} {'is something else' if path.exists() else 'does not exist'}: choose {what}."
 
 
 class PathEdit(QWidget):

@@ -7,8 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, begin, discard, keep_settings
+from napari_mdeblurgan.errors import TrainingError
+from napari_mdeblurgan.fine_tuning.folder import (
+    FineTuneFolder,
+    begin,
+    discard,
+    folder_for,
+    free_name,
+    keep_settings,
+)
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import RegisteredPair
 
 STOPPING = "Stopping; the best so far becomes the model…"
-NOT_BEGUN = "Stopped before anything was learned."
+NOT_BEGUN = "Stopped: nothing was learned this time."
 
 
 def tuning_lacks(
@@ -58,6 +66,25 @@ def tuning_lacks(
     return mixed(used)
 
 
+def refuse_taken_name(settings: FineTuneSettings) -> None:
+    """Make sure that the new model takes no other one's name.
+
+    Raises
+    ------
+    TrainingError
+        If it would.
+    """
+    free = free_name(settings.name)
+    if free == settings.name:
+        return
+    if folder_for(settings).begun:
+        raise TrainingError(
+            f"{settings.name} was begun before: press Resume to go on with it, or call the new "
+            f"model {free}."
+        )
+    raise TrainingError(f"The name {settings.name} is taken: call the new model {free}.")
+
+
 def validated(event: Mapping[str, Any], plain: str) -> str:
     """How good a step was that was judged, in one sentence.
 
@@ -94,8 +121,8 @@ def begun_with(
         if stopped():
             discard(folder)
         return folder
-    except MdeblurganError as error:
-        return str(error)
+    except Exception as error:
+        return in_one_sentence(error, "The start of the fine-tuning")
 
 
 def resumed_with(
@@ -105,6 +132,6 @@ def resumed_with(
     try:
         if not stopped():
             keep_settings(folder, settings)
-    except MdeblurganError as error:
-        return str(error)
+    except Exception as error:
+        return in_one_sentence(error, "The start of the fine-tuning")
     return folder

@@ -13,7 +13,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, check_name, free_name
+from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import models, wording
@@ -37,11 +37,12 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
+    refuse_taken_name,
     resumed_with,
     tuning_lacks,
     validated,
 )
-from napari_mdeblurgan.widgets.opening import deblur_widget, deblur_widgets
+from napari_mdeblurgan.widgets.opening import deblur_widget, offer_models_anew
 from napari_mdeblurgan.widgets.origin import is_ours, marks
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -93,7 +94,6 @@ class FineTuneWidget(FineTunePanel):
         self._register_job.ended.connect(self._on_all_registered)
         self.pairs.table.changed.connect(self._on_pairs)
         self._preparing.made.connect(self._on_prepared)
-        self._preparing.failed.connect(self._on_not_prepared)
         self._preparing.left.connect(self._refresh)
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
@@ -243,12 +243,7 @@ class FineTuneWidget(FineTunePanel):
             options = self.training.options
             options["device"] = read_settings().device_for(options["device"])
             settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **options)
-            check_name(settings)
-            if (free := free_name(settings.name)) != settings.name:
-                raise MdeblurganError(
-                    f"{settings.name} was begun before: press Resume to go on with it, or call "
-                    f"the new model {free}."
-                )
+            refuse_taken_name(settings)
         except MdeblurganError as error:
             self._fail(str(error))
             return
@@ -275,13 +270,9 @@ class FineTuneWidget(FineTunePanel):
         self.training.preview.clear()
         self.result.clear()
         self.bar.setValue(0)
+        self.bar.setFormat("")
         self._preparing.begin(work, *arguments)
         self._refresh()
-
-    def _on_not_prepared(self, error: Exception) -> None:
-        self._working = ""
-        self.resume_button.look()
-        self._fail(f"Fine-tuning could not begin ({type(error).__name__}: {error}); see the log.")
 
     def _on_prepared(self, folder: FineTuneFolder | str) -> None:
         self._working = ""
@@ -369,11 +360,10 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def _announce(self) -> None:
-        """Let every open Deblur + SR, and this widget, offer the new model."""
+        """Let all docks offer the new model."""
         self._cards = list_models()
         self._offer_models()
-        for widget in deblur_widgets(self._viewer):
-            widget.offer_models()
+        offer_models_anew(self._viewer)
 
     def use(self) -> None:
         """Open Deblur + SR with the recommended model."""

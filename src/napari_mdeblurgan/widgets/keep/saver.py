@@ -25,6 +25,7 @@ from napari_mdeblurgan.widgets.keep.waiting import Cancelled
 from napari_mdeblurgan.widgets.origin import proposed_place
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.results import clean_name
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -197,19 +198,15 @@ class ResultSaver(QObject):
                 return save_kept(kept, place, replace=True, tell=tell)
             except Cancelled:
                 return None
-            except MdeblurganError as error:
-                return str(error)
-            except MemoryError:
-                return f"There is not enough memory to save {name}; close other programs."
+            except Exception as error:
+                no_memory = f"There is not enough memory to save {name}; close other programs."
+                return in_one_sentence(error, f"Saving {name}", no_memory)
 
         self._show_share()
         self._timer.start(_LOOK_MS)
         self._say(f"Saving {name}…")
         worker = worker_of(self._viewer, InWords(work, f"the saving of {name}"))
         worker.returned.connect(lambda outcome: self._end(job, outcome))
-        worker.errored.connect(
-            lambda error: self._end(job, f"{place} could not be saved ({error}).")
-        )
         worker.start()
 
     def _show_share(self) -> None:

@@ -205,9 +205,8 @@ class LineProfile(QObject):
         (tracks, length, distance), self._asked = self._asked, None
         self._busy = True
         work = InWords(measured, "the reading of a line profile")
-        worker = worker_of(self._viewer, work, tracks)
+        worker = worker_of(self._viewer, work, tracks, _connect={"errored": self._tell})
         worker.returned.connect(lambda found: self._show(found, length, distance, tracks))
-        worker.errored.connect(self._tell)
         worker.finished.connect(self._on_read)
         worker.start()
 
