@@ -203,6 +203,23 @@ def test_every_help_has_an_example(run, command: tuple[str, ...]) -> None:
     assert "Example:\n    mdeblurgan " in out
 
 
+def test_every_example_of_a_help_is_a_command_of_its_own_line() -> None:
+    from typer.main import get_command
+
+    from napari_mdeblurgan.cli import app
+
+    for command in get_command(app).commands.values():
+        lines = [line.split() for line in command.help.partition("Example")[2].splitlines()[1:]]
+        assert {words[0] for words in lines} == {"mdeblurgan"}
+        assert {words.count("mdeblurgan") for words in lines} == {1}
+
+
+def test_the_list_of_commands_says_whole_sentences(run) -> None:
+    commands = run("--help")[1].partition("Commands:\n")[2].splitlines()
+    assert len(commands) > 12
+    assert [line for line in commands if not line.endswith(".") or line.endswith("..")] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -23,6 +23,8 @@ def test_a_folder_gives_its_images_by_name_with_the_folders_in_it(tmp_path: Path
         write(tmp_path / "in" / name, grey(8, 8).astype(np.uint8))
     (tmp_path / "in" / "notes.txt").write_text("nothing to restore")
     assert found(tmp_path / "in") == ["a", "b", "day1/a"]
+    for folder in (tmp_path / "in", str(tmp_path / "in")):  # not letter by letter
+        assert [each.place.as_posix() for each in find_sources(folder)] == ["a", "b", "day1/a"]
 
 
 def test_an_ome_zarr_is_one_image_in_a_folder_and_by_itself(tmp_path: Path) -> None:

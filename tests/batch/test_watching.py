@@ -241,6 +241,12 @@ def test_the_table_has_all_that_was_done_whenever_there_is_nothing_to_do(
             assert len(list(csv.DictReader(file))) == count
 
 
+def test_a_single_folder_is_watched_not_the_letters_of_its_name(settings, tmp_path: Path) -> None:
+    for folder in (tmp_path, str(tmp_path)):
+        with open_watch(folder, tmp_path / "out", settings()) as watch:
+            assert watch.inputs == (folder,)
+
+
 def test_a_folder_that_is_not_there_is_said_at_once(settings, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="missing does not exist"):
         open_watch([tmp_path / "missing"], tmp_path / "out", settings())

@@ -128,6 +128,8 @@ def test_nothing_is_replaced_unasked(run: Run, planes: np.ndarray, tmp_path: Pat
         "input itself"
         in run(tmp_path / "stack.ome.tif", "--output", tmp_path / "stack.ome.tif", "--overwrite")[2]
     )
+    write_image(tmp_path / "there.tif", Micrograph(planes[0], "YX"))
+    assert "input itself" in run(tmp_path, "--output", tmp_path / "there.tif", "--overwrite")[2]
 
 
 MAPS = ("sharp.ome.zarr", "height.ome.zarr", "sure.tif")

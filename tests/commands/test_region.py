@@ -85,7 +85,10 @@ def test_a_part_of_a_binned_image_has_the_binned_pixels_that_it_meets(
     ("region", "told"),
     [
         ("30:81", "not of the form Y:Y,X:X"),
-        ("81:30,:", "does not lie within the image, which has 121 pixels along y"),
+        ("81:30,:", "ends along y where it begins or before"),
+        (":,7:7", "ends along x where it begins or before"),
+        ("121:130,:", "does not lie within the image, which has 121 pixels along y"),
+        ("200:130,:", "does not lie within the image, which has 121 pixels along y"),
         (":,0:4000", "does not lie within the image, which has 146 pixels along x"),
         (":,-4:20", "not of the form"),
     ],

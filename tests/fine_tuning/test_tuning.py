@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_mdeblurgan.errors import OutOfMemory
-from napari_mdeblurgan.fine_tuning.estimate import estimate
+from napari_mdeblurgan.fine_tuning.estimate import TimeEstimate, estimate
 from napari_mdeblurgan.fine_tuning.folder import (
     all_begun,
     keep_settings,
@@ -286,6 +286,13 @@ def test_the_estimate_is_of_real_steps_and_changes_nothing(begun):
     after = weights(tuning.training.network)
     assert tuning.training.step == 0
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"), [(0.02, " in 1 s, "), (0.99, " in 59 s, "), (12.34, " in 12.3 min, ")]
+)
+def test_an_estimate_of_less_than_a_minute_is_told_in_seconds(minutes, told):
+    assert told in TimeEstimate(0.3, 4, minutes, 2.0, "CPU").sentence
 
 
 @pytest.mark.parametrize(

@@ -56,3 +56,21 @@ def test_a_folder_without_images_and_a_single_plane_are_refused_in_words(tmp_pat
         open_stack([tmp_path / "empty"])
     with pytest.raises(ImageError, match="a single plane"):
         open_stack(numbered(tmp_path, 1))
+
+
+def test_results_among_the_planes_of_a_folder_are_not_taken_for_planes(tmp_path: Path) -> None:
+    result = Micrograph(np.zeros((12, 16), np.uint8), "YX", restored=True)
+    planes = numbered(tmp_path, 2)
+    write_image(tmp_path / "plane_1 sharp.png", result)
+    with pytest.raises(ImageError, match=r"beside other images, such as plane_1 sharp\.png"):
+        open_stack([tmp_path])
+    for plane in planes:
+        write_image(plane, result)
+    assert len(open_stack([tmp_path]).data) == 3
+
+
+def test_a_file_that_is_none_of_the_planes_is_named(tmp_path: Path) -> None:
+    planes = [*numbered(tmp_path, 2), tmp_path / "height.tif"]
+    write_image(planes[-1], Micrograph(np.zeros((2, 12, 16), np.uint8), "ZYX"))
+    with pytest.raises(ImageError, match=r"the axes are YX in plane_1\.tif, ZYX in height\.tif\."):
+        open_stack(planes)

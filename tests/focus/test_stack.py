@@ -223,7 +223,9 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
 @pytest.mark.parametrize(
     ("stack", "told"),
     [
-        (np.zeros((1, 80, 80), np.uint8), "at least two planes"),
+        (np.zeros((1, 80, 80), np.uint8), "at least two planes; this one has 1"),
+        ([], "at least two planes; this one has none"),
+        (np.zeros((80, 80), np.uint8), "a plane of this one has the shape 80\\."),
         (np.zeros((3, 40, 80), np.uint8), "too small"),
         (np.zeros((3, 80, 80), np.uint8), "shows anything"),
         (np.full((3, 80, 80), 200, np.uint8), "shows anything"),

@@ -48,16 +48,15 @@ def test_auto_is_0_21_wavelengths_over_aperture(
 
 
 def test_where_nothing_is_known_auto_is_the_prior() -> None:
-    assert (
-        chosen_softness("auto")
-        == chosen_softness("auto", Objective(0.5))
-        == chosen_softness("auto", None, 0.5)
-    )
+    assert chosen_softness("auto") == chosen_softness("auto", None, 0.5)
+    assert chosen_softness("auto", Objective(0.5)).sigma == 0
     assert (chosen_softness("auto").sigma, chosen_softness("auto").reason) == (
         0.0,
         "objective not known",
     )
     assert chosen_softness("auto", unknown=0.5).sigma == 0.5
+    assert chosen_softness("auto", None, 0.5).reason == "objective not known"
+    assert chosen_softness("auto", Objective(0.5)).reason == "pixel size not known"
     assert chosen_softness("auto", Objective(0.5), 0.5, unknown=0.5).sigma == pytest.approx(
         0.462, abs=1e-3
     )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
@@ -136,3 +137,9 @@ def test_units_of_time_are_known_however_they_are_spelled(
 def test_every_unit_of_length_has_a_name_in_ome_zarr_that_is_known_again() -> None:
     assert UNITS.keys() == MICROMETRES.keys()
     assert {unit_of_length(name) for name in UNITS.values()} == MICROMETRES.keys()
+
+
+@pytest.mark.parametrize("told", ["pixel_size", "position"])
+def test_a_size_along_an_axis_that_has_none_is_refused_not_dropped(told: str) -> None:
+    with pytest.raises(ImageError, match="along X, Y and Z, not along 'x'"):
+        Micrograph(np.zeros((4, 4)), "YX", unit="µm", **{told: {"x": 0.5, "Y": 0.5}})

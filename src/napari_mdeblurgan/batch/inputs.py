@@ -70,14 +70,14 @@ class Source:
 
 
 def find_sources(
-    inputs: Iterable[Input], output: str | Path | None = None, image: str | None = None
+    inputs: Iterable[Input] | Input, output: str | Path | None = None, image: str | None = None
 ) -> list[Source]:
     """All images, each once, in the order given; those of a folder by name, and of a file of
     several all of them.
 
     Parameters
     ----------
-    inputs : iterable of str, Path, FileImage or Micrograph
+    inputs : str, Path, FileImage or Micrograph, or an iterable of these
         Files, or one image of a file; folders, with all that is in them; patterns such as
         ``"day*/*.tif"`` and ``"scans/**/*.png"``; folders that are OME-Zarr, or lie in one; images
         in memory or lazy, with names. Of folders and patterns, only what can be read is taken, and
@@ -94,7 +94,7 @@ def find_sources(
     """
     barred = None if output is None else Path(os.path.realpath(at_home(output)))
     found: dict[str, Source] = {}
-    for each in inputs:
+    for each in (inputs,) if isinstance(inputs, Input) else inputs:
         if isinstance(each, Micrograph):
             source = _handed_over(each, found)
             found[source.key] = source

@@ -350,14 +350,14 @@ class Batch:
 
 
 def open_batch(
-    inputs: Iterable[Input], output: str | Path, settings: BatchSettings | None = None
+    inputs: Iterable[Input] | Input, output: str | Path, settings: BatchSettings | None = None
 ) -> Batch:
     """Find the images, name their results, see what is there already, and take hold of the output
     folder.
 
     Parameters
     ----------
-    inputs : iterable of str, Path, FileImage or Micrograph
+    inputs : str, Path, FileImage or Micrograph, or an iterable of these
         See `find_sources`. What this folder's batches have made is left out.
     output : str or Path
         Folder for the results and their manifest; it is made if it is not there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,13 +205,15 @@ class Watch:
 
 
 def open_watch(
-    inputs: Iterable[str | Path], output: str | Path, settings: BatchSettings | None = None
+    inputs: Iterable[str | Path] | str | Path,
+    output: str | Path,
+    settings: BatchSettings | None = None,
 ) -> Watch:
     """Begin to watch folders, and take hold of the output folder.
 
     Parameters
     ----------
-    inputs : iterable of str or Path
+    inputs : str or Path, or an iterable of these
         Folders, or patterns such as ``"run*/*.tif"``; files that are named are restored again when
         they change. Results of this program are never taken for images.
     output : str or Path
@@ -224,9 +226,9 @@ def open_watch(
     MdeblurganError
         In one sentence, if a folder does not exist, or as from `open_batch`.
     """
-    watched: Sequence[str | Path] = tuple(inputs)
+    watched = (inputs,) if isinstance(inputs, str | Path) else tuple(inputs)
     candidates(watched, Path(output))
-    return Watch(open_empty_batch(output, settings or BatchSettings()), tuple(watched))
+    return Watch(open_empty_batch(output, settings or BatchSettings()), watched)
 
 
 def is_whole(path: Path) -> bool:

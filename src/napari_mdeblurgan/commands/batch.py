@@ -185,7 +185,7 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         if work.failures:
             raise Unfinished(
                 f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said "
-                "above; mend them and run it again with --retry-failed."
+                "above; mend that, and run the command again with --retry-failed."
             )
         if work.items:
             print(on_one_line(f"{_count(len(work.outputs), 'result')} in {output}"))

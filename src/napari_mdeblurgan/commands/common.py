@@ -178,7 +178,12 @@ def region_option(text: str | None, image: Micrograph, binning: int = 1) -> Regi
         "yx", found.groups()[::2], found.groups()[1::2], (rows, columns), strict=True
     ):
         start, stop = int(first or 0), int(last or length)
-        if not start < stop <= length:
+        if stop <= start < length:
+            raise WrongUse(
+                f"--region {text!r} ends along {axis} where it begins or before; give the start, "
+                "then the stop, which is the first pixel after it."
+            )
+        if stop > length or start >= length:
             raise WrongUse(
                 f"--region {text!r} does not lie within the image, which has {length} pixels "
                 f"along {axis}."

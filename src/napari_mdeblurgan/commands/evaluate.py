@@ -121,9 +121,10 @@ def evaluate(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
+    """Judge models by simulated or by real blur.
 
-    REPORT gets report.md with tables and pictures, and all figures as CSV. The same command again
+    They are judged beside bicubic enlargement, Richardson-Lucy deconvolution and each other. REPORT
+    gets report.md with tables and pictures, and all figures as CSV. The same command again
     measures only what is not there yet, so that an interrupted evaluation goes on.
 
     \b

@@ -44,8 +44,9 @@ def export_model(
 
     \b
     Examples:
-      mdeblurgan export gray-x2 gray-x2.onnx mdeblurgan export mine.safetensors mine.zip --author
-      "Ada Lovelace;Some Institute" --licence CC-BY-4.0
+      mdeblurgan export gray-x2 gray-x2.onnx
+      mdeblurgan export mine.safetensors mine.zip --author "Ada Lovelace;Some Institute"
+      mdeblurgan export mine.safetensors mine.zip --author "Ada Lovelace" --licence CC-BY-4.0
     """
     with one_line_errors(context):
         kind = output.suffix.lower()

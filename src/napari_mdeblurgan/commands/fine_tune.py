@@ -116,15 +116,14 @@ def fine_tune(
         bool, typer.Option("--overwrite", help="Begin anew, and replace MODEL.")
     ] = False,
 ) -> None:
-    """Make a model for your microscope and specimen from images of the same places by two
-    objectives, or from focus stacks.
+    """Make a model for your microscope from pairs or focus stacks.
 
-    The pairs are registered; one that is not accepted ends the command, unless it is to be trusted.
-    Some of what they show is held out: the table at the end tells what the new model is worth
-    there. Ctrl-C ends it with the best so far; the same command goes on where it was. Of a focus
-    stack, each plane is learned from where it is out of focus and another is sharp. From pairs of
-    one objective, whose pixels have the same size (widefield and confocal, say), a model learns to
-    sharpen images at their own pixels.
+    Pairs are images of the same places by two objectives. They are registered; one that is not
+    accepted ends the command, unless it is to be trusted. Some of what they show is held out: the
+    table at the end tells what the new model is worth there. Ctrl-C ends it with the best so far;
+    the same command goes on where it was. Of a focus stack, each plane is learned from where it is
+    out of focus and another is sharp. From pairs of one objective, whose pixels have the same size
+    (widefield and confocal, say), a model learns to sharpen images at their own pixels.
 
     \b
     Examples:

@@ -99,10 +99,13 @@ def focus_stack(
 
 
 def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: bool) -> None:
+    from napari_mdeblurgan.focus.opening import plane_files
+
     for path in planes:
         check_source_path(path)
+    inputs = plane_files(planes)
     for path in outputs:
-        if any(path.exists() and path.samefile(plane) for plane in planes):
+        if any(path.exists() and path.samefile(plane) for plane in inputs):
             raise WrongUse(f"{path} is an input itself; choose another name.")
         if path.exists() and (path.is_dir() or not overwrite):
             mend = (

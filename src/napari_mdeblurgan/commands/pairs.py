@@ -82,7 +82,7 @@ def pairs(
         Scale, typer.Option(help="Of the model that is to learn from the pairs.")
     ] = Scale.two,
 ) -> None:
-    """Find the images of a stronger objective in those of a weaker one.
+    """Find images of a stronger objective in those of a weaker one.
 
     Files belong together if they are named alike but for what tells the objectives apart, such as
     field1_x5 and field1_x10. For each pair there are two overlays to look at, and a row of

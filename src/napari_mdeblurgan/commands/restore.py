@@ -147,7 +147,7 @@ def restore(
         bool, typer.Option("--overwrite", help="Replace files that are there already.")
     ] = False,
 ) -> None:
-    """Restore one image: sharper, and of higher pixel density if wished.
+    """Restore one image: sharper, and with more pixels if wished.
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes,
     channel names and pixel size (divided by the factor, which --output-scale 1 makes 1) go into

@@ -45,9 +45,11 @@ class TimeEstimate:
     @property
     def sentence(self) -> str:
         """For the user."""
+        minutes = self.minutes
+        lasting = f"{minutes:.3g} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
         text = (
             f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps "
-            f"in {self.minutes:.3g} min, which cover the pairs {self.passes:.2g} times"
+            f"in {lasting}, which cover the pairs {self.passes:.2g} times"
         )
         if self.taken + self.steps < FEWEST_STEPS:
             return f"{text}; fewer than {FEWEST_STEPS} steps in all are too little to judge."

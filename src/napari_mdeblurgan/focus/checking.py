@@ -21,7 +21,9 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
         In one sentence.
     """
     if len(stack) < 2:
-        raise ImageError("A focus stack has at least two planes; this one has one.")
+        raise ImageError(
+            f"A focus stack has at least two planes; this one has {len(stack) or 'none'}."
+        )
     for plane in stack:
         if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
             raise ImageError(

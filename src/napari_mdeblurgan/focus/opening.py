@@ -13,6 +13,7 @@ from napari_mdeblurgan.pairs.matching import natural_key
 from napari_mdeblurgan.storage import Micrograph, local_path, open_image
 from napari_mdeblurgan.storage.geometry import MICROMETRES
 from napari_mdeblurgan.storage.listing import ZARR, image_files
+from napari_mdeblurgan.storage.provenance import is_result
 
 
 class UnevenPlanes(list):
@@ -52,16 +53,18 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     FileError
         If something cannot be read.
     """
-    images = [open_image(file) for file in plane_files(paths)]
+    files = plane_files(paths)
+    images = [open_image(file) for file in files]
     first = images[0]
     if len(images) == 1:
         stack = with_planes_first(first)
     else:
-        axes = {image.axes for image in images}
-        if len(axes) > 1 or not first.axes.removesuffix("S").removeprefix("C") == "YX":
+        names = {image.axes: file.name for file, image in zip(files, images, strict=True)}
+        if len(names) > 1 or first.axes.removesuffix("S").removeprefix("C") != "YX":
+            found = ", ".join(f"{axes} in {name}" for axes, name in names.items())
             raise ImageError(
                 "Several files must be single planes, all grey, all in colour, or all of the same "
-                "channels."
+                f"channels; the axes are {found}."
             )
         stack = replace(
             first, data=UnevenPlanes(image.data for image in images), axes="Z" + first.axes
@@ -84,7 +87,7 @@ def plane_files(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     ImageError
-        If a folder has no image in it.
+        If a folder has no image in it, or results of this program beside other images.
     FileError
         If a path is an address.
     """
@@ -97,6 +100,12 @@ def _planes_at(path: Path) -> list[Path]:
     files = sorted(image_files(path), key=natural_key)
     if not files:
         raise ImageError(f"{path} has no image in it; put the planes of a focus stack there.")
+    results = [file for file in files if is_result(file)]
+    if 0 < len(results) < len(files):
+        raise ImageError(
+            f"{path} holds results of this program beside other images, such as {results[0].name}; "
+            "move them elsewhere, or name the planes one by one."
+        )
     return files
 
 

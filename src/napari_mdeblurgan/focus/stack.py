@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.focus.checking import check_follows
+from napari_mdeblurgan.focus.checking import check_follows, check_planes
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
 from napari_mdeblurgan.focus.levels import as_planes
 from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
@@ -128,6 +128,7 @@ def looked_at_steps(
     stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
 ) -> Generator[FocusProgress, None, Focusing]:
     """The first part of it: how the planes lie, and all else that is the same for every tile."""
+    check_planes(stack, reference, registered=registered)
     looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
     of_looking = len(stack) * (2 if registered else 4) + PARTS
     return (

@@ -78,7 +78,8 @@ def chosen_softness(
     if isinstance(unknown, Softness):
         return unknown
     if objective is None or pixel_size_um is None:
-        return Softness(unknown, "objective not known")
+        lacking = "objective" if objective is None else "pixel size"
+        return Softness(unknown, f"{lacking} not known")
     wavelength_um = objective.wavelength_um or GREEN_UM
     sigma = AIRY_SIGMA * wavelength_um / (objective.numerical_aperture * pixel_size_um)
     reason = (

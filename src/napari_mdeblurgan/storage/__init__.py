@@ -267,7 +267,8 @@ def _format(path: Path) -> FileFormat:
     found = format_of(path)
     if found is None:
         raise FileError(
-            f"{path} is not of a kind that is read; save it as one of {', '.join(readable())}."
+            f"{path} is not of a kind that is read ({', '.join(readable())}); save it as .tif or "
+            ".png."
         )
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")

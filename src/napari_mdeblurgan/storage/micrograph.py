@@ -115,6 +115,10 @@ class Micrograph:
             raise ImageError(
                 f"A colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}."
             )
+        if strange := sorted({*self.pixel_size, *self.position, *self.unitless} - set("XYZ")):
+            raise ImageError(
+                f"Sizes and places are told along X, Y and Z, not along {strange[0]!r}."
+            )
         if self.channel_names and len(self.channel_names) != self.channels:
             raise ImageError(
                 f"{len(self.channel_names)} channel names are given for {self.channels} channels."
