@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_mdeblurgan.__main__ import main
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.storage import Micrograph, write_image
 from tests.one_line import assert_one_line, grey
@@ -189,3 +190,19 @@ def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signa
     assert process.returncode == 130
     assert_one_line(error, "interrupted")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_while_the_program_loads_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "napari_mdeblurgan.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "napari_mdeblurgan.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    assert_one_line(capsys.readouterr().err, "interrupted")
