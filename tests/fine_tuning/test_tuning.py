@@ -323,3 +323,19 @@ def test_two_do_not_work_in_one_folder_and_it_is_not_offered_meanwhile(begun):
         assert all_begun() == []
         with pytest.raises(ValueError, match="another process"), owned(folder):
             pass
+
+
+def test_one_that_is_at_work_is_not_begun_anew_by_another(begun):
+    folder = begun()
+    with owned(folder):
+        before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+        with pytest.raises(ValueError, match="another process"):
+            begun(overwrite=True)
+        assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
+def test_what_a_killed_one_has_left_half_written_is_swept_when_it_goes_on(begun):
+    folder = begun()
+    (folder.path / ".0123456789abcdef.part").write_bytes(b"cut off")
+    begun()
+    assert not list(folder.path.glob(".*.part"))
