@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_mdeblurgan.__main__ import main
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.storage import Micrograph, write_image
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
 from tests.one_line import assert_one_line, grey
 
 __all__ = ["grey"]  # fixtures
@@ -189,3 +193,64 @@ def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signa
     assert process.returncode == 130
     assert_one_line(error, "interrupted")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_while_the_program_loads_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "napari_mdeblurgan.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "napari_mdeblurgan.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 130
+    assert_one_line(capsys.readouterr().err, "interrupted")
+
+
+def test_what_is_done_of_a_scan_is_not_thrown_away_by_another_command(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8)
+    write_image(tmp_path / "a.tif", Micrograph(pixels, "ZYX"))
+    given = ("restore", tmp_path / "a.tif", tmp_path / "b.ome.zarr", "--device", "cpu")
+    write, count = OmeZarrWriter.write, itertools.count()
+
+    def interrupted(*block: Any) -> None:
+        if next(count) == 2:
+            raise KeyboardInterrupt
+        write(*block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OmeZarrWriter, "write", interrupted)
+        assert run(*given)[0] == 130
+    begun = {path: path.stat().st_mtime_ns for path in (tmp_path / "b.ome.zarr.partial").rglob("*")}
+    code, _, error = run(*given, "--ensemble")
+    assert code == 1
+    assert_one_line(error, "other settings", "67 % of it is done", "--overwrite")
+    assert {path: path.stat().st_mtime_ns for path in begun} == begun
+    assert run(*given, "--ensemble", "--overwrite")[0] == 0
+
+
+def test_the_same_command_goes_on_where_it_was_interrupted(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(
+        tmp_path / "a.tif", Micrograph(np.eye(64, dtype=np.uint8)[None].repeat(2, 0), "ZYX")
+    )
+    given = ("restore", tmp_path / "a.tif", tmp_path / "b.ome.zarr", "--device", "cpu")
+    write, blocks = OmeZarrWriter.write, []
+
+    def interrupted(self: OmeZarrWriter, index: Any, *block: Any) -> None:
+        if len(blocks) == 1:
+            blocks.append("interrupted")
+            raise KeyboardInterrupt
+        write(self, index, *block)
+        blocks.append(tuple(index))
+
+    monkeypatch.setattr(OmeZarrWriter, "write", interrupted)
+    assert [run(*given)[0] for _ in range(2)] == [130, 0]
+    assert blocks == [(0,), "interrupted", (1,)]

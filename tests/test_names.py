@@ -12,7 +12,7 @@ from scripts.layers import module_files
 # Names that several modules define, the modules (a dot at the end: all within it), and why
 ALLOWED = {
     "log": (("",), "every module's own log"),
-    "main": (("cli", "fine_tuning.worker"), "where a process begins"),
+    "main": (("__main__", "cli", "fine_tuning.worker"), "where a process begins"),
     "list_images": (("storage.",), "what every format of files offers, see `storage.formats`"),
     "open_image": (("storage", "storage."), "of a format, and of any file"),
     "register": (("network.registry", "storage.formats"), "the same for networks and formats"),

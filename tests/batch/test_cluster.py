@@ -218,6 +218,34 @@ def test_a_missing_package_is_said_with_how_to_get_it(
         list(batch.steps())
 
 
+def test_ctrl_c_while_the_processes_start_ends_without_a_traceback() -> None:
+    program = """
+import _thread, time
+from distributed.deploy.spec import SpecCluster
+from napari_mdeblurgan.batch.cluster import connected
+
+async def interrupted(self):
+    global kept
+    kept = self
+    _thread.interrupt_main()
+    time.sleep(1)
+
+async def half_begun(self):
+    raise AssertionError("Status.init")
+
+SpecCluster._start, SpecCluster._close = interrupted, half_begun
+try:
+    with connected(None, 1):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
 def test_a_worker_that_does_not_see_the_files_says_so(
     settings: Callable[..., BatchSettings], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.commands.pairs import objective_pair
+from napari_mdeblurgan.pairs import table
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 
@@ -115,6 +116,20 @@ def test_a_folder_of_other_files_is_left_alone(run, folders, tmp_path: Path) -> 
     assert code == 2
     assert "mine.txt" in error
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_same_command_begins_again_where_it_was_interrupted(
+    run, folders, tmp_path: Path, monkeypatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    given = ("--low", folders[0], "--high", folders[1], "--output", tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "checkerboard", interrupted)  # the second picture of a pair
+        assert run(*given)[0] == 130
+    assert run(*given)[0] == 0
+    assert len(list((tmp_path / "out").iterdir())) == 5
 
 
 @pytest.mark.parametrize(

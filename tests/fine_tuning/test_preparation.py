@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,12 @@ def test_settings_survive_their_file_and_every_field_is_explained():
     assert all(field_help(field.name) for field in dataclasses.fields(FineTuneSettings))
     with pytest.raises(SettingsError, match="begin it anew"):
         settings_from_json("{")
+
+
+def test_settings_of_a_newer_version_ask_for_an_update():
+    known = json.loads(settings_json(FineTuneSettings(base="gray-x2", name="mine")))
+    with pytest.raises(SettingsError, match="newer version of the plugin, with 'novel'; update"):
+        settings_from_json(json.dumps(known | {"novel": 1}))
 
 
 # ---- the verdict

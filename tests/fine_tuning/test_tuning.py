@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.errors import FileError, OutOfMemory
 from napari_mdeblurgan.fine_tuning.estimate import TimeEstimate, estimate
 from napari_mdeblurgan.fine_tuning.folder import (
     all_begun,
@@ -23,6 +23,7 @@ from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import list_models, load_model
 from napari_mdeblurgan.network import blocks
+from napari_mdeblurgan.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fine_tuning.kept_outcome import read_outcome
 
 
@@ -330,3 +331,29 @@ def test_two_do_not_work_in_one_folder_and_it_is_not_offered_meanwhile(begun):
         assert all_begun() == []
         with pytest.raises(ValueError, match="another process"), owned(folder):
             pass
+
+
+def test_one_that_is_at_work_is_not_begun_anew_by_another(begun):
+    folder = begun()
+    with owned(folder):
+        before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+        with pytest.raises(ValueError, match="another process"):
+            begun(overwrite=True)
+        assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
+def test_what_a_killed_one_has_left_half_written_is_swept_when_it_goes_on(begun):
+    folder = begun()
+    (folder.path / ".0123456789abcdef.part").write_bytes(b"cut off")
+    begun()
+    assert not list(folder.path.glob(".*.part"))
+
+
+def test_a_checkpoint_of_another_version_is_told_in_one_sentence(begun):
+    folder = begun(steps=1)
+    list(open_fine_tuning(folder).steps())
+    tensors, values = load_checkpoint(folder.checkpoint)
+    values["time"] = values.pop("seconds")
+    save_checkpoint(folder.checkpoint, tensors, values)
+    with pytest.raises(FileError, match="another version of the plugin"):
+        open_fine_tuning(folder)

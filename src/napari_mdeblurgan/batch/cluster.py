@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import math
@@ -56,6 +57,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     """
     try:
         from distributed import Client, LocalCluster
+        from distributed.deploy.spec import close_clusters
     except ImportError:
         raise ClusterError(
             "A cluster needs the package distributed: `pip install 'napari-mdeblurgan[cluster]'`."
@@ -90,6 +92,9 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         raise ClusterError(
             f"{count} worker processes do not start ({_short(error)}); ask for fewer."
         ) from error
+    except KeyboardInterrupt:  # at the end it would fail to close what has only half begun
+        atexit.unregister(close_clusters)
+        raise
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 

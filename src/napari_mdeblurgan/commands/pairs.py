@@ -189,9 +189,9 @@ def _registered(
     ) as bar:
         for number, outcome in enumerate(bar, 1):
             outcomes.append(outcome)
+            write_table(output / _OURS, outcomes)  # first, so that the folder is known for ours
             if outcome.pair is not None:
                 write_overlays(output, outcome.pair, stems[number - 1])
-            write_table(output / _OURS, outcomes)
             if not on_terminal:
                 said = (
                     "accepted"

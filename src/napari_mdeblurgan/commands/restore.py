@@ -40,7 +40,7 @@ from napari_mdeblurgan.exclusive import Busy, locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
-from napari_mdeblurgan.steps import Returning
+from napari_mdeblurgan.steps import Returning, percent
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -213,11 +213,14 @@ def restore_file(
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
     opened, options = binned_micrograph(found, settings.binning), settings.options(found)
-    _check_factor(opened, settings)
+    card = _fit_card(opened, settings)
     if not request.on_disk:  # one that is there may be gone on with
         check_output_file(request.output, opened.axes, opened.data.dtype)
+    request = replace(request, options=options)
     with _claimed(request):
-        make(opened, settings, replace(request, options=options))
+        if request.on_disk and not overwrite:
+            _check_begun(opened, card, request)
+        make(opened, settings, request)
 
 
 def make(image: Micrograph, settings: RestoreOptions, request: Request) -> None:
@@ -360,8 +363,24 @@ def _model_name(image: Micrograph, settings: RestoreOptions) -> str:
     return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
 
 
-def _check_factor(image: Micrograph, settings: RestoreOptions) -> None:
-    """Make sure that the model can give as many pixels as are asked for."""
+def _check_begun(image: Micrograph, card: ModelCard, request: Request) -> None:
+    """Make sure that what an interrupted command has done is not thrown away by a different one."""
+    from napari_mdeblurgan.restoration.scan_job import begun_otherwise
+    from napari_mdeblurgan.storage.ome_zarr_begun import begun_fraction
+    from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+
+    output = request.output
+    done = begun_fraction(output.with_name(output.name + PARTIAL))
+    if done and begun_otherwise(image, card, output, request.options, request.ensemble):
+        raise FileError(
+            f"{output} was begun of another image or model, or with other settings, and "
+            f"{percent(done)} of it is done; ask for the same to go on, add --overwrite to begin "
+            "anew, or choose another name."
+        )
+
+
+def _fit_card(image: Micrograph, settings: RestoreOptions) -> ModelCard:
+    """The card of the model, which can give as many pixels as are asked for."""
     from napari_mdeblurgan.model import find_model, read_card
     from napari_mdeblurgan.restoration.output_scale import output_factor
 
@@ -370,3 +389,4 @@ def _check_factor(image: Micrograph, settings: RestoreOptions) -> None:
         output_factor(settings.output_scale, card)
     except ImageError as error:
         raise WrongUse(str(error)) from error
+    return card

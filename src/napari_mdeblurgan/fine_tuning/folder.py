@@ -136,7 +136,8 @@ def begin(
     Raises
     ------
     TrainingError
-        If there is a model of that name, or a fine-tuning of it that was begun with other settings.
+        If there is a model of that name, a fine-tuning of it that was begun with other settings, or
+        another process that works on it.
     FileError
         If the folder cannot be written.
     """
@@ -149,12 +150,24 @@ def begin(
                 f"{getattr(old, field)!r}, not {getattr(settings, field)!r}; ask for the same, "
                 "choose another name, or begin anew."
             )
-        keep_settings(folder, settings)
+        with owned(folder):
+            keep_settings(folder, settings)
         return folder
     check_name(settings, overwrite=overwrite)
     from napari_mdeblurgan.fine_tuning.residual import without_residual_shifts
 
     pairs = without_residual_shifts(pairs)
+    with owned(folder):
+        _write_beginning(folder, settings, pairs, overwrite)
+    return folder
+
+
+def _write_beginning(
+    folder: FineTuneFolder,
+    settings: FineTuneSettings,
+    pairs: Sequence[TuningPair],
+    overwrite: bool,
+) -> None:
     discard(folder)
     tensors: dict[str, np.ndarray] = {}
     for number, pair in enumerate(pairs):
@@ -182,7 +195,6 @@ def begin(
         ) as file:  # so that what stands there is known for what may be replaced
             file.write(json.dumps({"sha256": read_card(output).weights_sha256}).encode())
     keep_settings(folder, settings)
-    return folder
 
 
 def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
@@ -352,8 +364,8 @@ def _worked(folder: FineTuneFolder) -> tuple[float, int]:
 
 @contextmanager
 def owned(folder: FineTuneFolder) -> Iterator[Lock]:
-    """Work in a folder that no other process works in; gives the lock, whose note the user should
-    know.
+    """Work in a folder that no other process works in, without what one that was killed has left
+    half-written; gives the lock, whose note the user should know.
 
     Raises
     ------
@@ -370,4 +382,5 @@ def owned(folder: FineTuneFolder) -> Iterator[Lock]:
             "there."
         ) from None
     with lock:
+        remove_files(folder.path, ())
         yield lock

@@ -25,7 +25,7 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_job, finished_job
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.model import Model, ModelCard
 
 
 def source_identity(image: Any) -> str:
@@ -64,7 +64,7 @@ def settling(
         If the disk is far too small.
     """
     wishes = with_known(source, wishes)
-    identical = _identical(source, model, identity, wishes, ensemble)
+    identical = _identical(source, model.card, identity, wishes, ensemble)
     begun = _kept(begun_job(path, in_place=in_place), identical, wishes)
     options = {**wishes, **begun, "on_disk": path, "eightfold": ensemble}
     plan = yield from planning_micrograph(source, model.card, **options)
@@ -93,7 +93,8 @@ def plan_of_finished(
         As for `open_scan`.
     """
     wishes = with_known(source, wishes)
-    kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble), wishes)
+    identical = _identical(source, model.card, identity, wishes, ensemble)
+    kept = _kept(finished_job(path), identical, wishes)
     if not kept:
         return None
     options = {**wishes, **kept, "on_disk": path, "eightfold": ensemble}
@@ -102,13 +103,25 @@ def plan_of_finished(
     return plan if restored_micrograph(source, found.data, plan).place == found.place else None
 
 
+def begun_otherwise(
+    source: Micrograph, card: ModelCard, path: Path, wishes: Mapping[str, Any], ensemble: bool
+) -> bool:
+    """Whether a scan that was begun at `path` is of another source or model, or of other wishes
+    than these, see `open_scan`.
+    """
+    job, wishes = begun_job(path), with_known(source, wishes)
+    return job is not None and not _kept(
+        job, _identical(source, card, "", wishes, ensemble), wishes
+    )
+
+
 def _identical(
-    source: Micrograph, model: Model, identity: str, wishes: Mapping[str, Any], ensemble: bool
+    source: Micrograph, card: ModelCard, identity: str, wishes: Mapping[str, Any], ensemble: bool
 ) -> dict[str, Any]:
     """What has to be the same for two jobs to be the same."""
     identical: dict[str, Any] = {
         "source": identity or source_identity(source.data),
-        "model": model.card.weights_sha256,
+        "model": card.weights_sha256,
         "wishes": {
             name: repr(wish)
             for name, wish in sorted(wishes.items())

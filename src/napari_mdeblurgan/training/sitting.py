@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import (
     latest,
@@ -151,7 +152,13 @@ class Sitting:
         """Go on from the latest checkpoint, if there is one."""
         path = latest(self.folder.checkpoint)
         if path is not None:
-            self._take_up(*load_checkpoint(path))
+            try:
+                self._take_up(*load_checkpoint(path))
+            except (KeyError, TypeError) as error:
+                raise FileError(
+                    f"{path} is of another version of the plugin ({error} is amiss); go on with "
+                    "that one, or begin anew."
+                ) from error
             if path == self.folder.checkpoint:
                 self._saved = self.training.step
             else:
