@@ -7,7 +7,6 @@ again.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import math
@@ -57,7 +56,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     """
     try:
         from distributed import Client, LocalCluster
-        from distributed.deploy.spec import close_clusters
+        from distributed.deploy.spec import SpecCluster
     except ImportError:
         raise ClusterError(
             "A cluster needs the package distributed: `pip install 'napari-mdeblurgan[cluster]'`."
@@ -76,6 +75,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     count = workers or 1
     threads = max(1, (os.cpu_count() or 1) // count)
     environment = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    others = set(SpecCluster._instances)
     try:
         cluster = LocalCluster(
             n_workers=count,
@@ -92,8 +92,9 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         raise ClusterError(
             f"{count} worker processes do not start ({_short(error)}); ask for fewer."
         ) from error
-    except KeyboardInterrupt:  # at the end it would fail to close what has only half begun
-        atexit.unregister(close_clusters)
+    except KeyboardInterrupt:
+        for half_begun in set(SpecCluster._instances) - others:
+            half_begun.shutdown_on_close = False  # closing it when Python ends would fail
         raise
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
