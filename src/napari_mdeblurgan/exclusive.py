@@ -109,6 +109,17 @@ def locked(
     return Lock(held, lock, temporary=temporary)
 
 
+def claimed(output: Path) -> Lock:
+    """Take a result that is made on disk, block by block, for this process alone; see `locked`."""
+    try:
+        return locked(output, output.with_name(output.name + ".lock"), "process", temporary=True)
+    except Busy:
+        raise Busy(
+            f"{output} is being made elsewhere, by another command or window; wait until that has "
+            "ended, or choose another name."
+        ) from None
+
+
 def is_held(lock: Path) -> bool:
     """Whether another process, or another part of this one, has taken a lock
     that `locked` makes.

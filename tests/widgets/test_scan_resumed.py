@@ -16,8 +16,10 @@ import zarr
 from qtpy.QtCore import Qt
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.model import save_model
 from napari_mdeblurgan.restoration import scan_job
+from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from tests.widgets.scan_blocks import Blocks, begin, blocks, small_tiles
 
@@ -168,3 +170,22 @@ def test_pixels_are_looked_at_off_the_main_thread_and_only_if_something_was_inte
     offered(qtbot, session(image))
     assert threads
     assert threading.main_thread() not in threads
+
+
+def test_a_result_that_another_process_is_making_is_left_to_it(
+    session: Open, noise: Noise, blocks: Blocks, qtbot: QtBot, cache_folder: Path
+) -> None:
+    image = noise(1000, 1000)
+    leave_half(qtbot, session(image), blocks)
+    (begun,) = cache_folder.iterdir()
+    again = session(image.copy())
+    offered(qtbot, again)
+    blocks.let_on()
+    with claimed(begun.with_name(begun.name.removesuffix(PARTIAL))):
+        click(qtbot, again)
+        qtbot.waitUntil(
+            lambda: "is being made elsewhere" in again.controls.status.value, timeout=30_000
+        )
+        qtbot.waitUntil(lambda: not again.running, timeout=30_000)
+        assert not blocks.done
+    assert list(cache_folder.iterdir()) == [begun]

@@ -36,7 +36,7 @@ from napari_mdeblurgan.commands.options import (
 )
 from napari_mdeblurgan.commands.progress import with_progress
 from napari_mdeblurgan.errors import FileError, ImageError
-from napari_mdeblurgan.exclusive import Busy, locked
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
@@ -268,23 +268,17 @@ def _say(event: Event) -> None:
 
 @contextmanager
 def _claimed(request: Request) -> Iterator[None]:
-    """Keep other commands from making the same OME-Zarr in the meantime, and say how one that was
+    """Keep others from making the same OME-Zarr in the meantime, and say how one that was
     interrupted is resumed.
     """
     output = request.output
     if not request.on_disk:
         yield
         return
-    try:
-        lock = locked(output, output.with_name(output.name + ".lock"), "command", temporary=True)
-    except Busy:
-        raise FileError(
-            f"Another command is making {output}; wait until it has ended, or choose another name."
-        ) from None
     kept = (
         f"interrupted; what is done of {output} is kept, and the same command goes on from there."
     )
-    with lock, resumed_by(kept):
+    with claimed(output) as lock, resumed_by(kept):
         if lock.note:
             print(lock.note, flush=True)
         yield

@@ -5,7 +5,7 @@ an interruption.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.steps import Returning
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
@@ -172,7 +173,8 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
         softness=known.softness.sigma,  # what lies on disk is the bare network's result
         records=False,
     )
-    return (yield from _carried_out(job, source, model, request, known))
+    with nullcontext() if path.exists() else claimed(path):
+        return (yield from _carried_out(job, source, model, request, known))
 
 
 def _carried_out(
