@@ -30,7 +30,7 @@ def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
     FileError
         If it is something else.
     """
-    there = nearest(folder)
+    there = nearest(_of_this_machine(folder))
     if not there.is_dir():
         raise FileError(f"{there} is a file; name a folder for {purpose}.")
     others = [each.name for each in folder.glob("[!.]*")] if folder.is_dir() and not ours else []
@@ -39,6 +39,12 @@ def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
             f"{folder} holds other files ({others[0]}, …); name a new or empty folder for "
             f"{purpose}."
         )
+
+
+def _of_this_machine(folder: Path) -> Path:
+    from napari_mdeblurgan.storage import local_path
+
+    return local_path(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -50,6 +56,6 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _of_this_machine(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,7 +132,10 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
         return default
     if isinstance(image, str) and image in names:
         return names.index(image)
-    number = int(image) if isinstance(image, int) or (image.isascii() and image.isdigit()) else -1
+    if isinstance(image, str):
+        number = int(image) if image.isascii() and image.isdigit() else -1
+    else:
+        number = int(image) if isinstance(image, Integral) else -1
     if not 0 <= number < len(names):
         raise FileError(
             f"{path} has no image {_quoted(str(image))}; name one of those that it has: "
