@@ -109,5 +109,6 @@ def _decoder(path: str, index: int, _others: tuple[tuple[str, int, int], ...] = 
     import zarr
 
     series = open_tiff_file(path).series[index]
+    store = series.aszarr(level=0)
     check_pieces(Path(path), series.keyframe)
-    return zarr.open_array(series.aszarr(level=0), mode="r")
+    return zarr.open_array(store, mode="r")
