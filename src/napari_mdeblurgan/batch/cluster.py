@@ -120,7 +120,7 @@ def _no_scheduler(address: str, reason: str) -> ClusterError:
 def _said(address: str) -> str:
     """Why what is at an address is no scheduler; empty where it is one."""
     from distributed import Security
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     async def kind() -> str:
         options = Security().get_connection_args("client")

@@ -48,7 +48,7 @@ def _metaseries(tif: TiffFile) -> Steps:
     if plane.get("spatial-calibration-state"):
         unit = plane.get("spatial-calibration-units", "")
         for axis in "XY":
-            yield axis, AxisStep(plane.get(f"spatial-calibration-{axis.lower()}"), unit)
+            yield axis, AxisStep(plane[f"spatial-calibration-{axis.lower()}"], unit)
 
 
 def _stk(tif: TiffFile) -> Steps:
@@ -56,7 +56,7 @@ def _stk(tif: TiffFile) -> Steps:
     told = tif.stk_metadata or {}
     if told.get("SpatialCalibration"):
         for axis in "XY":
-            yield axis, AxisStep(told.get(f"{axis}Calibration"), told.get("CalibrationUnits", ""))
+            yield axis, AxisStep(told[f"{axis}Calibration"], told.get("CalibrationUnits", ""))
         if "Z" in tif.series[0].axes:
             yield "Z", AxisStep(abs(told["ZDistance"][0]), "µm")
 
