@@ -1,11 +1,35 @@
-"""Folders that results are written to: checked before any work, and made."""
+"""Folders that results are written to: checked before any work, and made; and paths that are none
+of this machine.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
+
+ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,3}(?=[^/\\])", re.IGNORECASE)
+
+
+def local_path(given: str | Path) -> Path:
+    """A path of this machine, with ``~`` resolved.
+
+    Raises
+    ------
+    FileError
+        If it is an address, such as one of the web.
+    """
+    path = at_home(given)
+    if (address := ADDRESS.match(str(given))) and not path.exists():
+        rest = str(given)[address.end() :]
+        raise FileError(
+            f"{address[1]}://{rest} is an address, and only files and folders of this machine are "
+            "read and written; download it first, or name the folder where it is mounted."
+        )
+    return path
 
 
 def nearest(folder: Path) -> Path:
@@ -30,7 +54,7 @@ def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
     FileError
         If it is something else.
     """
-    there = nearest(folder)
+    there = nearest(local_path(folder))
     if not there.is_dir():
         raise FileError(f"{there} is a file; name a folder for {purpose}.")
     others = [each.name for each in folder.glob("[!.]*")] if folder.is_dir() and not ours else []
@@ -50,6 +74,6 @@ def make_folder(folder: Path) -> None:
         If it cannot be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        local_path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error

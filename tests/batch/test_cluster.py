@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 import dask.array as da
@@ -205,6 +209,38 @@ def test_no_scheduler_at_the_address_is_said(
         pytest.raises(ClusterError, match=r"No scheduler answers at tcp://127.0.0.1:9"),
     ):
         list(batch.steps())
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (b"", "says nothing for 0.5 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "has other words"),
+        (None, "missing port number"),
+    ],
+    ids=["silent", "of the web", "without a port"],
+)
+def test_what_is_no_scheduler_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, words: bytes | None, reason: str
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    monkeypatch.setattr(cluster, "ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as calls:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                call = calls.enter_context(server.accept()[0])
+                call.sendall(words or b"")
+
+        threading.Thread(target=answer, daemon=True).start()
+        at = "host" if words is None else f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        begun = time.monotonic()
+        with (
+            pytest.raises(ClusterError, match=f"^No scheduler answers at {at} .*{reason}"),
+            cluster.connected(at, None),
+        ):
+            pass
+        assert time.monotonic() - begun < 20
 
 
 def test_a_missing_package_is_said_with_how_to_get_it(

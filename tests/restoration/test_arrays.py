@@ -12,20 +12,42 @@ from scipy import sparse
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.arrays import as_array, check_order
 from napari_mdeblurgan.restoration.engine import restore
 
 
 class Labelled:
     """An array with names of its axes, as xarray has them, which is not indexed as others are."""
 
-    def __init__(self, data: Any) -> None:
-        self.data, self.dims, self.dtype, self.shape = data, ("y", "x"), data.dtype, data.shape
+    def __init__(self, data: Any, dims: tuple[str, ...] = ("y", "x")) -> None:
+        self.data, self.dims, self.dtype, self.shape = data, dims, data.dtype, data.shape
 
 
 @pytest.mark.parametrize("held", [np.ones((2, 3)), da.ones((2, 3))], ids=["numpy", "dask"])
 def test_a_labelled_array_is_taken_as_what_it_holds(held: Any) -> None:
     assert as_array(Labelled(held)) is held
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape"), [(("x", "y", "z"), (9, 8, 5)), (("Y", "X", "c"), (9, 8, 2))]
+)
+def test_named_axes_of_which_y_and_x_are_not_last_are_refused(
+    dims: tuple[str, ...], shape: tuple[int, ...], tiny_model: Callable[..., Model]
+) -> None:
+    image = Labelled(np.zeros(shape, np.uint8), dims)
+    with pytest.raises(ImageError, match=f"has its axes in the order {', '.join(dims)}"):
+        restore(image, tiny_model(1))
+
+
+@pytest.mark.parametrize(
+    ("dims", "shape"),
+    [(("z", "y", "x"), (5, 9, 8)), (("x", "y"), (9, 8)), (("a", "b", "c"), (5, 9, 8))],
+)
+def test_named_axes_of_which_y_and_x_are_last_or_unknown_are_fine(
+    dims: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    check_order(Labelled(np.zeros(shape, np.uint8), dims))
+    check_order(Labelled(np.zeros((9, 8, 3), np.uint8), ("y", "x", "rgb")))
 
 
 def test_masked_real_numbers_become_nan() -> None:

@@ -34,6 +34,8 @@ def saved(
         ("nm", 100_000, "CENTIMETER", 100),
         ("mm", 50, "CENTIMETER", 0.2),
         ("cm", 50, "CENTIMETER", 0.02),
+        ("nm", 10, "MICROMETER", 100),
+        ("", 10, "MICROMETER", 0.1),
         ("inch", 50, "INCH", 0.02),
         ("um", 254_000, "INCH", 0.1),
         ("um", 10, "INCH", 0.1),  # ImageJ takes no notice of these tags

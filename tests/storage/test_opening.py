@@ -266,6 +266,16 @@ def test_axes_of_space_in_another_order_are_turned(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(image.data), GREY.transpose(2, 1, 0))
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_axes_without_a_type_are_of_the_kind_of_their_name(tmp_path: Path, version: str) -> None:
+    axes = [{"name": name} for name in "tczyx"]
+    stack = GREY[None, None]
+    group(tmp_path / "a.zarr", stack, "tczyx", version=version, multiscale={"axes": axes})
+    image = open_image(tmp_path / "a.zarr")
+    assert image.axes == "TCZYX"
+    np.testing.assert_array_equal(np.asarray(image.data), stack)
+
+
 def test_channels_named_red_green_and_blue_are_a_colour_image(tmp_path: Path) -> None:
     channels = [{"label": name} for name in ("Red", "Green", "Blue")]
     group(tmp_path / "a.zarr", np.moveaxis(COLOUR, -1, 0), "cyx", omero={"channels": channels})

@@ -106,10 +106,15 @@ def test_imagej_sizes_in_pixels_are_left_out(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.tif").pixel_size == {}
 
 
-def test_resolution_tags_of_a_microscope_are_a_pixel_size(tmp_path: Path) -> None:
-    density = (1e4 / 0.65, 1e4 / 0.65)
+@pytest.mark.parametrize(
+    ("unit", "um"), [("CENTIMETER", 1e4), ("MILLIMETER", 1e3), ("MICROMETER", 1.0)]
+)
+def test_resolution_tags_of_a_microscope_are_a_pixel_size(
+    tmp_path: Path, unit: str, um: float
+) -> None:
+    density = (um / 0.65, um / 0.65)
     tifffile.imwrite(
-        tmp_path / "a.tif", GREY, resolution=density, resolutionunit="CENTIMETER", metadata=None
+        tmp_path / "a.tif", GREY, resolution=density, resolutionunit=unit, metadata=None
     )
     image = read_image(tmp_path / "a.tif")
     assert image.pixel_size == pytest.approx({"X": 0.65, "Y": 0.65})

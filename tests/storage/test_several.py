@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_mdeblurgan.batch import open_batch
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import check_output_folder, make_folder
 from napari_mdeblurgan.storage import (
     SeveralImagesWarning,
     choose_image,
@@ -203,6 +205,29 @@ def test_an_address_is_refused_by_its_own_words(
             read(as_path(address))
     with pytest.raises(FileError, match=f"^{shown} is an address"):
         write_image(as_path(address), Micrograph(plane(0), "YX"))
+
+
+def test_a_folder_for_results_is_no_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    address = Path("s3://bucket/results")
+    for make in (
+        make_folder,
+        lambda folder: check_output_folder(folder, "the run", ours=False),
+        lambda folder: open_batch([Micrograph(plane(0), "YX")], folder),
+    ):
+        with pytest.raises(FileError, match=r"^s3://bucket/results is an address, and only"):
+            make(address)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [np.int64(1), np.uint8(1)])
+def test_a_number_of_numpy_is_a_number(tmp_path: Path, number: int) -> None:
+    path = write_series(tmp_path / "a.ome.tif")
+    assert first_pixel(read_image(path, number)) == 1
+    with pytest.raises(FileError, match=r'has no image "1\.0"'):
+        read_image(path, 1.0)  # type: ignore[arg-type]
 
 
 def test_the_home_of_a_user_that_is_not_there_is_a_name_like_any_other() -> None:

@@ -276,3 +276,24 @@ def test_imagej_and_ome_know_no_orientation(tmp_path: Path, read: Callable) -> N
     for name, kind in (("a.tif", {"imagej": True}), ("b.ome.tif", {"ome": True})):
         tifffile.imwrite(tmp_path / name, raw, extratags=[(274, "H", 1, 3, True)], **kind)
         np.testing.assert_array_equal(values(read(tmp_path / name)), raw)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_the_real_number_that_a_file_calls_no_data_is_missing(
+    tmp_path: Path, compression: str | None
+) -> None:
+    data = np.float32([[1, -9999], [3.5, 4]])
+    for kind in (np.float32, np.int16):
+        tag = (42113, 2, None, "-9999", True)
+        tifffile.imwrite(
+            tmp_path / "a.tif",
+            data.astype(kind),
+            metadata=None,
+            extratags=[tag],
+            compression=compression,
+        )
+        right = np.where(data == -9999, np.nan, data) if kind == np.float32 else data.astype(kind)
+        for read in (read_image, open_image):
+            found = np.asarray(read(tmp_path / "a.tif").data)
+            assert found.dtype == kind
+            assert np.array_equal(found, right, equal_nan=kind == np.float32)

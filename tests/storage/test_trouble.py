@@ -99,6 +99,16 @@ def test_a_picture_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
     refusal(path)
 
 
+def test_a_png_of_which_a_pixel_has_changed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(STACK[0]).save(path)
+    assert np.array_equal(read_image(path).data, STACK[0])
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "its checksums are wrong" in refusal(path)
+
+
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_in_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

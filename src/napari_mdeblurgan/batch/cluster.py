@@ -7,6 +7,7 @@ again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
@@ -62,13 +64,11 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             "A cluster needs the package distributed: `pip install 'napari-mdeblurgan[cluster]'`."
         ) from None
     if scheduler is not None:
+        _check_scheduler(scheduler)
         try:
             client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            raise ClusterError(
-                f"No scheduler answers at {scheduler} ({_short(error)}); start one with `dask "
-                "scheduler`, or check the address."
-            ) from error
+            raise _no_scheduler(scheduler, _short(error)) from error
         with client:
             yield client
         return
@@ -98,6 +98,54 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         raise
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _check_scheduler(address: str) -> None:
+    """Make sure that a scheduler answers before a client of it is made: where something else does,
+    or nobody, a client waits for ever, or does when it is closed.
+
+    Raises
+    ------
+    ClusterError
+        If none does.
+    """
+    asked = Thread(target=lambda: answer.put(_said(address)), daemon=True)  # beside any loop here
+    answer: SimpleQueue[str] = SimpleQueue()
+    asked.start()
+    if reason := answer.get():
+        raise _no_scheduler(address, reason)
+
+
+def _no_scheduler(address: str, reason: str) -> ClusterError:
+    return ClusterError(
+        f"No scheduler answers at {address or repr(address)} ({reason}); start one with `dask "
+        "scheduler`, or check the address."
+    )
+
+
+def _said(address: str) -> str:
+    """Why what is at an address is no scheduler; empty where it is one."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    async def kind() -> str:
+        options = Security().get_connection_args("client")
+        comm = await connect(address, timeout=CONNECT_S, **options)
+        try:
+            await comm.write({"op": "identity", "reply": True})
+            return str((await comm.read())["type"])
+        finally:
+            comm.abort()
+
+    try:
+        found = asyncio.run(asyncio.wait_for(kind(), CONNECT_S + ANSWER_S))
+    except TimeoutError:
+        return f"what is there says nothing for {CONNECT_S} s"
+    except (OSError, ValueError) as error:
+        return _short(error)
+    except Exception as error:  # whatever the words of a stranger lead to
+        return f"what is there has other words: {_short(error)}"
+    return "" if found == "Scheduler" else f"it is a {found}"
 
 
 def make_there(

@@ -15,8 +15,7 @@ from napari_mdeblurgan.batch.planned import results_in
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.folders import at_home
-from napari_mdeblurgan.storage import FileImage, Micrograph
+from napari_mdeblurgan.storage import FileImage, Micrograph, local_path
 
 LOOKED_AT = 40  # files, spread over all of them; opening thousands takes minutes
 
@@ -89,7 +88,7 @@ def extents(
     MdeblurganError
         In one sentence, if something that was named does not exist, or a model is unfit.
     """
-    recipe, folder = settings.recipe(), at_home(output)
+    recipe, folder = settings.recipe(), local_path(output)
     manifest = Manifest(folder / MANIFEST)
     done = results_in(manifest, folder)
     if not settings.overwrite:

@@ -39,7 +39,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.batch.summary import write_summary
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.storage import local_path
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
 _ELSEWHERE = (
@@ -373,7 +373,7 @@ def open_batch(
     """
     settings = settings or BatchSettings()
     recipe = settings.recipe()
-    path = at_home(output)
+    path = local_path(output)
     sources = find_sources(inputs, path, settings.image)
     folder = OutputFolder(path)
     try:
@@ -392,7 +392,7 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
     MdeblurganError
         As from `open_batch`.
     """
-    recipe, folder = settings.recipe(), OutputFolder(at_home(output))
+    recipe, folder = settings.recipe(), OutputFolder(local_path(output))
     folder.clean()
     return Batch(folder, settings, recipe, (), [], patient=True)
 

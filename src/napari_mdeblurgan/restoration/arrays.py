@@ -66,6 +66,26 @@ def as_array(image: Any) -> Any:
         ) from error
 
 
+def check_order(image: Any) -> None:
+    """Make sure that an array that names its axes, as xarray's do, has y and x last, but for
+    colours.
+
+    Raises
+    ------
+    ImageError
+        If it has others there.
+    """
+    dims = getattr(image, "dims", ())
+    names = [str(name).lower() for name in dims] if isinstance(dims, tuple) else []
+    colours = len(names) > 2 and image.shape[-1] in (3, 4)
+    places = [names[-2:], names[-3:-1]] if colours else [names[-2:]]
+    if {"x", "y"} <= set(names) and not any(set(place) == {"x", "y"} for place in places):
+        raise ImageError(
+            f"This {type(image).__name__} has its axes in the order {', '.join(map(str, dims))}; "
+            'call its `transpose(..., "y", "x")` first, so that y and x come last.'
+        )
+
+
 def is_masked(image: Any) -> bool:
     """Whether an array, in memory or of dask, is of the kind whose pixels may be masked."""
     return isinstance(getattr(image, "_meta", image), np.ma.MaskedArray)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.arrays import as_array, is_masked
+from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
 from napari_mdeblurgan.restoration.checking import has_colours
 from napari_mdeblurgan.restoration.fitting import target
@@ -71,6 +71,7 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     OutOfMemory
         If not even the smallest tile fits.
     """
+    check_order(image)
     masked = is_masked(image)
     image = as_array(image)
     if checked_binning(binning) > 1:

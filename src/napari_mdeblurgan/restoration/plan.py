@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import fitting
-from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
+from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_lazy
 from napari_mdeblurgan.restoration.checking import (
     check_dtype,
     check_result_memory,
@@ -280,6 +280,7 @@ def planning(
     ImageError
         In one sentence, if the image, the region or a wish cannot be met.
     """
+    check_order(image)
     image, in_memory = as_array(image), in_memory and on_disk is None
     if any(math.isnan(length) for length in image.shape):
         raise ImageError(

@@ -13,6 +13,7 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import no_file
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import (
@@ -20,7 +21,6 @@ from napari_mdeblurgan.storage.several import (
     ImageList,
     SeveralImagesWarning,
     chosen,
-    local_path,
     which_image,
 )
 from napari_mdeblurgan.storage.stems import image_stem

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OWN_KEY = "napari-mdeblurgan"
 PROVENANCE_KEY = "provenance"  # within that
 PARTIAL = ".partial"
+_KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
 
 
@@ -128,7 +129,7 @@ def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
         return kind.model_validate(document)
     checked = {**document}
     if isinstance(document.get("axes"), list):
-        checked["axes"] = [_without_unit(axis) for axis in document["axes"]]
+        checked["axes"] = [_plain_axis(axis) for axis in document["axes"]]
     if isinstance(document.get("datasets"), list):
         checked["datasets"] = [_plainly_named(dataset) for dataset in document["datasets"]]
     multiscale = kind.model_validate(checked)
@@ -143,10 +144,13 @@ def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
     return multiscale.model_copy(update={"axes": axes, "datasets": datasets})
 
 
-def _without_unit(axis: Any) -> Any:
-    if not isinstance(axis, Mapping) or not isinstance(axis.get("unit"), str):
+def _plain_axis(axis: Any) -> Any:
+    """An axis without its unit, and of the type that its name stands for where it tells none."""
+    if not isinstance(axis, Mapping):
         return axis
-    return {key: value for key, value in axis.items() if key != "unit"}
+    kind = _KINDS.get(str(axis.get("name")).lower()) if axis.get("type") is None else None
+    kept = {key: value for key, value in axis.items() if key != "unit"}
+    return kept | {"type": kind} if kind else kept
 
 
 def _plainly_named(dataset: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     from PIL import ImageOps
 
     _refuse_deep_colour(path)
+    _check_sums(path)
     with opened_picture(path) as file, whole_pictures():
         check_picture(path, file.size)
         names = _frames(path, file)
@@ -156,6 +159,24 @@ def _refuse_deep_colour(path: Path) -> None:
         raise FileError(
             f"{path} is a colour PNG of 16 bits, of which 8 would be lost; save it as TIFF."
         )
+
+
+def _check_sums(path: Path) -> None:
+    """Make sure that the pixels of a PNG are those that were written; Pillow heeds none of their
+    checksums.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+            return
+        while len(header := file.read(8)) == 8 and header[4:] != b"IEND":
+            length = int.from_bytes(header[:4], "big")
+            if header[4:] not in (b"IDAT", b"fdAT"):
+                file.seek(length + 4, os.SEEK_CUR)
+                continue
+            body, told = file.read(min(length, size)), file.read(4)
+            if len(told) == 4 and zlib.crc32(header[4:] + body) != int.from_bytes(told, "big"):
+                raise FileError(f"{path} is damaged: its checksums are wrong; copy it again.")
 
 
 def write_png(path: Path, image: Micrograph) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.folders import at_home
 
 _OURS = (__name__.split(".")[0], "contextlib")
 _NAMED = 6  # names that one sentence lists
-ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,3}(?=[^/\\])", re.IGNORECASE)
 
 
 class SeveralImagesWarning(UserWarning):
@@ -62,24 +60,6 @@ class FileImage:
 
     def __str__(self) -> str:
         return str(self.path) if self.image is None else f"{self.path} [{self.image}]"
-
-
-def local_path(given: str | Path) -> Path:
-    """A path of this machine, with ``~`` resolved.
-
-    Raises
-    ------
-    FileError
-        If it is an address, such as one of the web.
-    """
-    path = at_home(given)
-    if (address := ADDRESS.match(str(given))) and not path.exists():
-        rest = str(given)[address.end() :]
-        raise FileError(
-            f"{address[1]}://{rest} is an address, and only files and folders of this machine are "
-            "read and written; download it first, or name the folder where it is mounted."
-        )
-    return path
 
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -131,7 +111,10 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
         return default
     if isinstance(image, str) and image in names:
         return names.index(image)
-    number = int(image) if isinstance(image, int) or (image.isascii() and image.isdigit()) else -1
+    if isinstance(image, str):
+        number = int(image) if image.isascii() and image.isdigit() else -1
+    else:
+        number = int(image) if isinstance(image, Integral) else -1
     if not 0 <= number < len(names):
         raise FileError(
             f"{path} has no image {_quoted(str(image))}; name one of those that it has: "

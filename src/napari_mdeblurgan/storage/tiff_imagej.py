@@ -20,7 +20,7 @@ from napari_mdeblurgan.storage.geometry import (
     seconds_in,
     unit_of_length,
 )
-from napari_mdeblurgan.storage.tiff_tags import CENTIMETRE, INCH, NO_UNIT, density_of, sizes_in_tags
+from napari_mdeblurgan.storage.tiff_tags import INCH, LENGTHS, NO_UNIT, density_of, sizes_in_tags
 
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
@@ -76,7 +76,7 @@ def from_imagej(metadata: dict[str, Any], series: TiffPageSeries) -> Calibration
 def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
     """Sizes and origins as ImageJ reads them; an origin is the pixel whose corner lies at zero."""
     unit = str(metadata.get("unit", ""))
-    if not unit.strip() and page.tags.valueof("ResolutionUnit") in (INCH, CENTIMETRE):
+    if not unit.strip() and page.tags.valueof("ResolutionUnit") in LENGTHS:
         plane = {axis: AxisStep(size, "µm") for axis, size in sizes_in_tags(page).scale.items()}
     else:
         plane = {axis: _step(metadata, page, axis, unit) for axis in "XY"}
@@ -108,8 +108,8 @@ def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> Axi
     if of_tags == INCH and density == SCREEN_DPI and length != "in":
         return AxisStep(math.nan)
     impossible = size * MICROMETRES[length] < SMALLEST_UM
-    if of_tags == CENTIMETRE or (of_tags == INCH and impossible):
-        metric = "cm" if of_tags == CENTIMETRE else "in"
+    if of_tags in LENGTHS and (of_tags != INCH or impossible):
+        metric = LENGTHS[of_tags]
         return AxisStep(size * MICROMETRES[metric] / MICROMETRES[length], length)
     return AxisStep(size, length)
 

@@ -18,6 +18,7 @@ from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff import check_compression, list_images, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_companion import lacking_companion
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
+from napari_mdeblurgan.storage.tiff_pieces import check_pieces
 from napari_mdeblurgan.storage.tiff_pixels import arranged_pixels, is_on_its_side
 
 if TYPE_CHECKING:
@@ -107,5 +108,7 @@ def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: str) -> np.nd
 def _decoder(path: str, index: int, _others: tuple[tuple[str, int, int], ...] = ()) -> Any:
     import zarr
 
-    tif = open_tiff_file(path)
-    return zarr.open_array(tif.series[index].aszarr(level=0), mode="r")
+    series = open_tiff_file(path).series[index]
+    store = series.aszarr(level=0)
+    check_pieces(Path(path), series.keyframe)
+    return zarr.open_array(store, mode="r")

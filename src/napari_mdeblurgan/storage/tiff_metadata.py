@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.display import (
 )
 from napari_mdeblurgan.storage.geometry import MICROMETRES, AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.tiff_imagej import LARGEST_DENSITY, from_imagej, page_table
+from napari_mdeblurgan.storage.tiff_instruments import instrument_sizes
 from napari_mdeblurgan.storage.tiff_ome import from_ome
 from napari_mdeblurgan.storage.tiff_scanners import SCANNERS
 from napari_mdeblurgan.storage.tiff_tags import sizes_in_tags
@@ -46,7 +47,8 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
             if calibration.geometry.scale
             else replace(calibration, geometry=sizes_in_tags(series.keyframe))
         )
-    return Calibration(sizes_in_tags(series.keyframe))
+    told = instrument_sizes(tif)
+    return Calibration(told if told.scale else sizes_in_tags(series.keyframe))
 
 
 def _with_table(calibration: Calibration, series: TiffPageSeries) -> Calibration:

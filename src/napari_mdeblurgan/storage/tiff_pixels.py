@@ -38,8 +38,8 @@ def arranged_pixels(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, 
 
     Palettes become colours, greys that run from white to black are turned round, colours that are
     multiplied by opacity are divided by it, and numbers that ImageJ holds as unsigned ones become
-    signed ones again. A plain TIFF is turned as its tag Orientation says; OME and ImageJ do not
-    know it.
+    signed ones again. The real number that GDAL's tag calls no data becomes NaN. A plain TIFF is
+    turned as its tag Orientation says; OME and ImageJ do not know it.
 
     Parameters
     ----------
@@ -75,6 +75,8 @@ def arranged_pixels(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, 
         data = _by_pixel(_divided, data, page.bitspersample)
     if kind == "imagej" and is_signed(series.keyframe.parent.imagej_metadata or {}, data.dtype):
         data = by_block(_signed, data)
+    if data.dtype.kind == "f" and "GDAL_NODATA" in page.tags:
+        data = by_block(_without, data, page.nodata)
     if is_turned(series):
         data = _upright(data, axes, series)
     if "S" in axes and (samples not in (3, 4) or greys):
@@ -117,6 +119,11 @@ def _upright(data: Any, axes: str, series: TiffPageSeries) -> Any:
 
 def _in_native_order(data: np.ndarray) -> np.ndarray:
     return data.astype(data.dtype.newbyteorder("="))
+
+
+def _without(data: np.ndarray, missing: float) -> np.ndarray:
+    """Real numbers, with NaN for the one that a file says is no measurement."""
+    return np.where(data == data.dtype.type(missing), data.dtype.type(np.nan), data)
 
 
 def _signed(data: np.ndarray) -> np.ndarray:

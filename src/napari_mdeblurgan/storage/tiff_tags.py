@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, proportions, size_from_density
+from napari_mdeblurgan.storage.geometry import (
+    MICROMETRES,
+    AxisStep,
+    Geometry,
+    proportions,
+    size_from_density,
+)
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
 NO_UNIT, INCH, CENTIMETRE = 1, 2, 3  # values of the tag ResolutionUnit
+# the last two are of no standard, but written by tifffile
+LENGTHS = {INCH: "in", CENTIMETRE: "cm", 4: "mm", 5: "µm"}
 
 
 def sizes_in_tags(page: TiffPage) -> Geometry:
@@ -18,9 +26,9 @@ def sizes_in_tags(page: TiffPage) -> Geometry:
     """
     unit = page.tags.valueof("ResolutionUnit", INCH)
     densities = {axis: density_of(page, axis) for axis in "XY"}
-    if unit not in (INCH, CENTIMETRE):
+    if unit not in LENGTHS:
         return proportions(densities) if unit == NO_UNIT else Geometry()
-    per_inch = 2.54 if unit == CENTIMETRE else 1.0
+    per_inch = MICROMETRES["in"] / MICROMETRES[LENGTHS[unit]]
     steps = {}
     for axis, density in densities.items():
         size = size_from_density(density * per_inch)

@@ -13,10 +13,10 @@ import numpy as np
 from napari_mdeblurgan.atomic import refuse_no_file
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home, real_path
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.several import local_path
 
 WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zarr")
 
