@@ -64,7 +64,7 @@ def test_the_extra_holds_the_library_of_every_format() -> None:
 def test_napari_is_told_of_every_format_that_it_cannot_read_itself() -> None:
     manifest = yaml.safe_load((ROOT / "napari.yaml").read_text(encoding="utf-8"))
     (reader,) = manifest["contributions"]["readers"]
-    theirs = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr"}
+    theirs = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".zarr"}
     expected = {f"*{ending}" for ending in readable() if ending not in theirs}
     assert set(reader["filename_patterns"]) == expected | {"*.ome.tif", "*.ome.tiff"}
 

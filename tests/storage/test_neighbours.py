@@ -173,7 +173,7 @@ def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(
     assert capsys.readouterr().err.count("a remark") == 1
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
 def test_a_picture_cut_short_is_refused_though_others_have_pillow_make_the_best_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
@@ -187,7 +187,7 @@ def test_a_picture_cut_short_is_refused_though_others_have_pillow_make_the_best_
     assert read_image(sound).data.shape == (64, 64)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
 @pytest.mark.filterwarnings("error")
 def test_no_limit_of_pixels_that_others_have_set_refuses_a_sound_picture_or_warns_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str

@@ -128,9 +128,9 @@ def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(
     tifffile.imwrite(
         tmp_path / "a.tif", GREY, resolution=(dpi, dpi), resolutionunit="INCH", metadata=None
     )
-    for suffix in (".png", ".jpg"):
+    for suffix in (".png", ".jpg", ".bmp"):
         Image.fromarray(GREY).save(tmp_path / f"a{suffix}", dpi=(dpi, dpi))
-    for suffix in (".tif", ".png", ".jpg"):
+    for suffix in (".tif", ".png", ".jpg", ".bmp"):
         image = read_image(tmp_path / f"a{suffix}")
         assert (image.pixel_size, image.unit) == ({}, None), suffix
 
@@ -166,6 +166,23 @@ def test_square_pixels_of_no_unit_tell_nothing(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.jpg")
     for suffix in (".tif", ".jpg"):
         assert read_image(tmp_path / f"a{suffix}").pixel_size == {}
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+def test_a_bitmap_is_read_as_it_looks(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(COLOUR).convert(mode)
+    picture.save(tmp_path / "a.BMP")
+    image = read_image(tmp_path / "a.BMP")
+    expected = picture.convert("RGB") if mode in ("P", "RGBA") else picture
+    assert image.axes == ("YX" if mode in ("1", "L") else "YXS")
+    assert image.pixel_size == {}
+    colours = image.data[..., :3] if image.rgb else image.data
+    np.testing.assert_array_equal(colours, expected)
+
+
+def test_pixels_on_the_object_are_told_by_the_density_of_a_bitmap(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.bmp", dpi=(50_800, 50_800))
+    assert read_image(tmp_path / "a.bmp").pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
 
 
 def test_the_largest_series_is_read_and_the_first_of_equals(tmp_path: Path) -> None:

@@ -44,18 +44,18 @@ def refusal(path: Path) -> str:
     return sentence
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
 def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
     assert "does not exist" in refusal(tmp_path / f"a{suffix}")
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
 def test_an_empty_file_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").touch()
     assert "0 bytes" in refusal(tmp_path / f"a{suffix}")
 
 
-@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
 def test_other_content_than_the_name_says_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").write_text("a letter to a friend, much longer than any header")
     assert "not a" in refusal(tmp_path / f"a{suffix}")
@@ -69,7 +69,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_suffix_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.xyz").write_bytes(b"x")
-    assert ".tif, .tiff, .btf, .tf2, .tf8, .png, .jpg, .jpeg, .zarr, .czi" in refusal(
+    assert ".tif, .tiff, .btf, .tf2, .tf8, .png, .jpg, .jpeg, .bmp, .zarr, .czi" in refusal(
         tmp_path / "a.xyz"
     )
 
@@ -91,7 +91,7 @@ def test_an_imagej_stack_cut_short_is_not_read_as_a_shorter_one(tmp_path: Path) 
     refusal(path)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp"])
 def test_a_picture_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     Image.fromarray(STACK[0]).save(path)

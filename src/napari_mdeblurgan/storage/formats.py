@@ -98,6 +98,7 @@ _formats: list[FileFormat] = [
     FileFormat("TIFF", (".tif", ".tiff", *BIG_TIFF), _ours("tiff_lazy")),
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
+    FileFormat("BMP", (".bmp",), _ours("raster")),
     ZARR_FORMAT,
     FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
@@ -117,6 +118,7 @@ PLAIN = (
     ".tif",
     ".png",
     ".jpg",
+    ".bmp",
     ".zarr",
 )  # an ending of each format that napari and other programs have readers for
 

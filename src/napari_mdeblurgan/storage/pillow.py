@@ -1,4 +1,4 @@
-"""PNG and JPEG as Pillow opens them, whatever others in this process have told it."""
+"""PNG, JPEG and BMP as Pillow opens them, whatever others in this process have told it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
+_BMP_START = b"BM"
 
 
 @dataclass
@@ -49,19 +50,24 @@ def opened_picture(path: Path) -> PILImage:
     Raises
     ------
     FileError
-        If it is neither PNG nor JPEG.
+        If it is none of PNG, JPEG and BMP.
     """
+    from PIL.BmpImagePlugin import BmpImageFile
     from PIL.JpegImagePlugin import jpeg_factory
     from PIL.PngImagePlugin import PngImageFile
 
     with path.open("rb") as file:
         start = file.read(len(PNG_SIGNATURE))
-    kinds: dict[bytes, Any] = {PNG_SIGNATURE: PngImageFile, JPEG_START: jpeg_factory}
+    kinds: dict[bytes, Any] = {
+        PNG_SIGNATURE: PngImageFile,
+        JPEG_START: jpeg_factory,
+        _BMP_START: BmpImageFile,
+    }
     for signature, kind in kinds.items():
         if start.startswith(signature):
             with suppress(SyntaxError):  # so Pillow calls what it cannot make out
                 return kind(path)
-    raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
+    raise FileError(f"{path} is not a PNG, JPEG or BMP image, whatever its name says; save it again.")
 
 
 @contextmanager

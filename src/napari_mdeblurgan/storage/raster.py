@@ -1,4 +1,4 @@
-"""PNG and JPEG: single planes, grey or colour."""
+"""PNG, JPEG and BMP: single planes, grey or colour."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)  # a tag of EXIF, an
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
-    """Read a PNG or JPEG file; of several pictures, as in an animation, that of the number, or else
-    the first.
+    """Read a PNG, JPEG or BMP file; of several pictures, as in an animation, that of the number, or
+    else the first.
 
     Raises
     ------
     FileError
-        If it is neither, asks for absurd memory, or is a 16-bit colour PNG, which could only be
-        read with a loss.
+        If it is none of them, asks for absurd memory, or is a 16-bit colour PNG, which could only
+        be read with a loss.
     """
     from PIL import ImageOps
 
@@ -67,12 +67,12 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
 
 
 def list_images(path: Path) -> ImageList:
-    """The pictures in a PNG or JPEG file, called by their numbers: mostly there is one.
+    """The pictures in a file of these kinds, called by their numbers: mostly there is one.
 
     Raises
     ------
     FileError
-        If it is neither.
+        If it is of none of them.
     """
     with opened_picture(path) as file:
         return ImageList(_frames(path, file))

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_mdeblurgan.comparison import middle_plane
-from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.evaluation.real.measures import greyed
-from napari_mdeblurgan.evaluation.real.sets import BITMAP, RealImage, RealSet
+from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
 from napari_mdeblurgan.focus import registering
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
@@ -123,11 +123,7 @@ def read_plane(path: Path) -> np.ndarray:
     MdeblurganError
         If it cannot be read or is too small.
     """
-    data = (
-        _bitmap(path)
-        if path.suffix.lower() == BITMAP
-        else np.asarray(middle_plane(open_image(path)))
-    )
+    data = np.asarray(middle_plane(open_image(path)))
     if data.ndim == 3:
         data = data[..., :3]
         if (data == data[..., :1]).all():
@@ -139,17 +135,6 @@ def read_plane(path: Path) -> np.ndarray:
     if data.dtype.kind not in "uif" or not np.isfinite(data).all():
         raise ImageError(f"{path} has values that are no finite numbers; take it out of the set.")
     return np.ascontiguousarray(data)
-
-
-def _bitmap(path: Path) -> np.ndarray:
-    """A Windows bitmap, which microscopes' old software writes."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=("BMP", "PNG")) as file:
-            return np.array(file.convert("RGB"))
-    except OSError as error:
-        raise FileError(f"{path} cannot be read as a bitmap ({error}); save it as PNG.") from None
 
 
 def binned_by_camera(image: np.ndarray, factor: int = 2) -> np.ndarray:
@@ -305,10 +290,7 @@ def _ratio(path: Path, sharper: Path) -> float:
     ImageError
         If it is none that can be judged by.
     """
-    sizes = [
-        pixel_size_um(open_image(each)) if each.suffix.lower() != BITMAP else None
-        for each in (path, sharper)
-    ]
+    sizes = [pixel_size_um(open_image(each)) for each in (path, sharper)]
     if sizes[0] is None or sizes[1] is None:
         return 1.0
     ratio = sizes[0] / sizes[1]

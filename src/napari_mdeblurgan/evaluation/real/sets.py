@@ -20,7 +20,6 @@ from napari_mdeblurgan.storage.formats import is_readable
 
 _DESCRIPTION = "real.toml"
 _KNOWN = Path(__file__).with_name("sets.toml")
-BITMAP = ".bmp"  # read for this purpose alone
 DEEP = 2  # folders within folders that are looked into
 _FEWEST = 2  # planes of a focus series
 NUMBER = re.compile(
@@ -202,12 +201,8 @@ def _images(place: Path) -> list[Path]:
     return [
         path
         for path in sorted(place.iterdir())
-        if _is_image(path) and not path.name.startswith(".")
+        if is_readable(path.name) and not path.name.startswith(".")
     ]
-
-
-def _is_image(path: Path) -> bool:
-    return is_readable(path.name) or path.suffix.lower() == BITMAP
 
 
 def _described(place: Path) -> Iterator[RealSet]:
@@ -231,7 +226,7 @@ def _series(place: Path, images: Sequence[Path]) -> RealSet:
 def _resolved(description: Description, place: Path, source: str) -> RealSet:
     paths = []
     for pattern in description.images:
-        matched = [path for path in place.glob(pattern) if _is_image(path)]
+        matched = [path for path in place.glob(pattern) if is_readable(path.name)]
         if not matched:
             raise FileError(
                 f"{source}: {description.name}: no image in {place} is called {pattern}; correct "
