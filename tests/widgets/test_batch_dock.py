@@ -278,9 +278,9 @@ def test_how_long_a_batch_will_take_is_said_before_start_and_kept_from_run_to_ru
     said("All results are there already.")
     click(qtbot, batch.controls.overwrite)
     said("About 60 s on the CPU.")
-    click(qtbot, batch.controls.halve)
+    batch.controls.average.value = 2
     said("About 15 s on the CPU.")
-    click(qtbot, batch.controls.halve)
+    batch.controls.average.value = 1
     monkeypatch.setattr(extent, "LOOKED_AT", 1)
     batch.controls.output.value = str(tmp_path / "elsewhere")
     said("About 60 s on the CPU. (judged by 1 of 2 files)")

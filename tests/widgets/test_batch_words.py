@@ -258,17 +258,24 @@ def test_a_long_reason_ends_in_dots_and_a_long_name_keeps_its_end(batch: BatchWi
     assert not batch.files.wordWrap()
 
 
-def test_images_are_halved_first_if_that_is_ticked(
-    batch: BatchWidget, press: Callable[..., None], noise: Noise, tmp_path: Path, qtbot: QtBot
+@pytest.mark.parametrize(("binning", "shape"), [(2, (40, 48)), (3, (26, 32))])
+def test_images_are_averaged_first_if_that_is_chosen(
+    batch: BatchWidget,
+    press: Callable[..., None],
+    noise: Noise,
+    tmp_path: Path,
+    qtbot: QtBot,
+    binning: int,
+    shape: tuple[int, int],
 ) -> None:
     image = noise(41, 48)
     write_image(tmp_path / "a.tif", Micrograph(image, "YX"))
     batch.add(str(tmp_path / "a.tif"))
     batch.controls.output.value = str(tmp_path / "out")
-    box = batch.controls.halve.native
-    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+    for _ in range(binning - 1):
+        qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
     press()
     (path,) = (tmp_path / "out").glob("a*.tif")
-    expected = restore(image, load_model("tiny-grey"), binning=2, device="cpu")
-    assert expected.shape == (40, 48)
+    expected = restore(image, load_model("tiny-grey"), binning=binning, device="cpu")
+    assert expected.shape == shape
     np.testing.assert_array_equal(read_image(path).data, expected)

@@ -94,7 +94,6 @@ def test_this_slice_only_is_for_the_stack_at_hand(
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
-        ("halve", True),
         ("same_pixels", True),
         ("trust", True),
         ("overwrite", False),
@@ -110,3 +109,14 @@ def test_a_box_that_was_clicked_in_batch_is_so_the_next_time_unless_it_is_for_on
     click(qtbot, getattr(batch.controls, name))
     assert getattr(batch.controls, name).value
     assert getattr(BatchWidget(viewer).controls, name).value is kept
+
+
+def test_how_a_batch_averages_first_is_remembered(viewer: Viewer, qtbot: QtBot) -> None:
+    batch = BatchWidget(viewer)
+    viewer.window.add_dock_widget(batch)
+    viewer.window.show()
+    assert batch.controls.average.value == 1
+    for _ in range(3):
+        qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
+    assert batch.controls.average.value == 4
+    assert BatchWidget(viewer).controls.average.value == 4

@@ -67,7 +67,9 @@ def opened_picture(path: Path) -> PILImage:
         if start.startswith(signature):
             with suppress(SyntaxError):  # so Pillow calls what it cannot make out
                 return kind(path)
-    raise FileError(f"{path} is not a PNG, JPEG or BMP image, whatever its name says; save it again.")
+    raise FileError(
+        f"{path} is not a PNG, JPEG or BMP image, whatever its name says; save it again."
+    )
 
 
 @contextmanager

@@ -29,7 +29,6 @@ from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.controls import (
-    HALVE_TIP,
     OUTPUT_TIP,
     PROGRESS_STEPS,
     SAME_PIXELS,
@@ -42,6 +41,12 @@ from napari_mdeblurgan.widgets.settings import read_settings
 _MARGIN = 14  # of napari's labels, on both sides
 _LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
+_AVERAGES = (
+    ("Not averaged", 1),
+    ("Halve first", 2),
+    ("Average 3 × 3 first", 3),
+    ("Average 4 × 4 first", 4),
+)
 _FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
 
 
@@ -64,7 +69,7 @@ class BatchControls:
     place: ComboBox
     workers: SpinBox
     scheduler: LineEdit
-    halve: CheckBox
+    average: ComboBox
     same_pixels: CheckBox
     trust: CheckBox
     watch: CheckBox
@@ -91,7 +96,7 @@ class BatchChoices:
     place: str = HERE
     workers: str = "2"
     scheduler: str = ""
-    halve: str = ""
+    average: str = "1"
     same_pixels: str = ""
     trust: str = ""
 
@@ -107,9 +112,9 @@ def chosen_before(name: str, value: str) -> Any:
     ValueError
         If it cannot.
     """
-    if name == "workers":
+    if name in ("workers", "average"):
         return int(value)
-    return value == str(True) if name in ("halve", "same_pixels", "trust") else value
+    return value == str(True) if name in ("same_pixels", "trust") else value
 
 
 def recall(controls: BatchControls, choices: BatchChoices) -> None:
@@ -181,7 +186,12 @@ def make_batch_controls(
             label="Address",
             tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786.",
         ),
-        halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
+        average=ComboBox(
+            choices=_AVERAGES,
+            value=1,
+            tooltip="Average each image over blocks of so many pixels before it is restored, as "
+            "the line on its blur advises.",
+        ),
         same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
         trust=CheckBox(
             text="Trust",
@@ -238,6 +248,7 @@ def make_batch_controls(
         controls.device,
         controls.format,
         controls.place,
+        controls.average,
     ):
         let_shrink(box.native, 10)
     return controls
@@ -257,7 +268,7 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),
-        in_a_row(controls.halve, controls.same_pixels),
+        in_a_row(controls.average, controls.same_pixels),
         in_a_row(controls.trust, controls.watch, controls.overwrite),
         in_a_row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
@@ -306,7 +317,7 @@ def wished(
         "format": controls.format.value,
         "device": standing.device_for(controls.device.value),
         "precision": standing.precision,
-        "binning": 2 if controls.halve.value else 1,
+        "binning": controls.average.value,
         "output_scale": output_scale,
         "overwrite": controls.overwrite.value,
         "trust": controls.trust.value,
