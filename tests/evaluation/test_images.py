@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.evaluation.images import FUNDUS_EDGE, find_images, fundus_squares
+from napari_mdeblurgan.storage import read_image, write_image
 from tests.several_images import write_series
 
 from .conftest import discs, write
@@ -52,6 +54,16 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert [image.name for image in found] == ["good.png"]
     assert len(skipped) == 1
     assert "broken.png" in skipped[0]
+
+
+def test_results_of_this_program_are_no_truth_to_judge_by(tmp_path: Path) -> None:
+    write(tmp_path / "good.png", discs())
+    write_image(tmp_path / "sharp.tif", replace(read_image(tmp_path / "good.png"), restored=True))
+    found, skipped = find_images(tmp_path)
+    assert [image.name for image in found] == ["good.png"]
+    assert skipped == [
+        f"{tmp_path / 'sharp.tif'} is a result of this program: no truth to judge by."
+    ]
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.storage import read_image, write_image
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.training import image_store
 from napari_mdeblurgan.training.folder import SharpFolder, kind_of, open_folder
@@ -102,6 +104,17 @@ def test_files_that_cannot_be_used_are_named_and_skipped(
     assert "same value" in reasons["flat.png"]
     assert all(name in caplog.text for name in reasons)
     assert names(folder) == ["good.png"]
+
+
+def test_results_of_this_program_are_no_truth_to_learn_from(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", *GREY)
+    for ending in (".png", ".tif"):
+        write_image(
+            tmp_path / f"sharp{ending}", replace(read_image(tmp_path / "a.png"), restored=True)
+        )
+    folder = open_folder(tmp_path, 1)
+    assert {path.name for path, _ in folder.skipped} == {"sharp.png", "sharp.tif"}
+    assert all("no truth to learn from" in reason for _, reason in folder.skipped)
 
 
 def test_the_split_is_by_file_and_always_the_same(tmp_path: Path) -> None:

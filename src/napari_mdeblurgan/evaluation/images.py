@@ -17,6 +17,7 @@ from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage import FileImage, open_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
+from napari_mdeblurgan.storage.provenance import is_result
 
 _SMALLEST = 64
 _LARGEST = 2048
@@ -126,6 +127,8 @@ def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
 
 
 def _facts(one: FileImage) -> tuple[bool, int, int]:
+    if is_result(one.path):
+        raise ImageError(f"{one} is a result of this program: no truth to judge by.")
     image = open_image(one.path, one.image)
     height, width = middle_plane(image).shape[:2]
     if min(height, width) < _SMALLEST:

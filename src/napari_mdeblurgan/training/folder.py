@@ -15,6 +15,7 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
+from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.training.image_store import MEMORY_BYTES, ImageStore
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage, sharp_images
 
@@ -105,7 +106,8 @@ def open_folder(
     TIFF, PNG, JPEG and OME-Zarr of any size, in nested folders, too. Every plane of a stack is an
     image, and every channel of a fluorescence image is a grey one. For a grey model the colours of
     a colour image serve as grey images, less often than true grey ones where there are both; for a
-    colour model grey images are left out. Files that cannot be used are skipped and logged.
+    colour model grey images are left out. Files that cannot be used, and results of this program,
+    are skipped and logged.
 
     Images of one kind make a source: those whose file names begin with the same word before a
     hyphen, or, where there is no hyphen, those of one folder. All sources have the same weight
@@ -149,6 +151,8 @@ def open_folder(
     for path in paths:
         for name, one in folder_images(folder, path):
             try:
+                if is_result(path):
+                    raise ImageError(f"{path} is a result of this program: no truth to learn from.")
                 usable[path] = usable.get(path, []) + sharp_images(
                     one, name, channels, _SMALLEST, store
                 )
