@@ -256,20 +256,21 @@ def test_a_missing_package_is_said_with_how_to_get_it(
 
 def test_ctrl_c_while_the_processes_start_ends_without_a_traceback() -> None:
     program = """
-import _thread, time
 from distributed.deploy.spec import SpecCluster
 from napari_mdeblurgan.batch.cluster import connected
 
-async def interrupted(self):
+def interrupted(self, work, *arguments, **options):
     global kept
     kept = self
-    _thread.interrupt_main()
-    time.sleep(1)
+    if work == self._start:
+        raise KeyboardInterrupt
+    return sync(self, work, *arguments, **options)
 
 async def half_begun(self):
     raise AssertionError("Status.init")
 
-SpecCluster._start, SpecCluster._close = interrupted, half_begun
+sync = SpecCluster.sync
+SpecCluster.sync, SpecCluster._close = interrupted, half_begun
 try:
     with connected(None, 1):
         pass
