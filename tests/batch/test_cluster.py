@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -205,6 +206,32 @@ def test_no_scheduler_at_the_address_is_said(
         pytest.raises(ClusterError, match=r"No scheduler answers at tcp://127.0.0.1:9"),
     ):
         list(batch.steps())
+
+
+@pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:9", "tls://127.0.0.1:9", ""])
+def test_an_address_that_cannot_be_meant_is_said_and_no_client_is_left(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    made: list[object] = []
+    monkeypatch.setattr("distributed.Client", lambda *_, **__: made.append(1))
+    with (
+        pytest.raises(ClusterError, match=rf"^No scheduler answers at {address} \("),
+        cluster.connected(address, None),
+    ):
+        pass
+    assert not made
+
+
+def test_a_port_that_takes_calls_and_never_answers_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(ClusterError, match=f"^No scheduler answers at {address}"),
+            cluster.connected(address, None),
+        ):
+            pass
 
 
 def test_a_missing_package_is_said_with_how_to_get_it(

@@ -62,8 +62,9 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         ) from None
     if scheduler is not None:
         try:
+            _check_answers(scheduler)
             client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, TypeError) as error:  # the last is of tls:// without keys
             raise ClusterError(
                 f"No scheduler answers at {scheduler} ({_short(error)}); start one with `dask "
                 "scheduler`, or check the address."
@@ -92,6 +93,38 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         ) from error
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
+
+
+def _check_answers(scheduler: str) -> None:
+    """Greet a scheduler before there is a client of it.
+
+    A client waits for the greeting without end, and one that could not be made hangs the process at
+    its end.
+
+    Raises
+    ------
+    OSError, ValueError, TypeError
+        If nothing answers there within `CONNECT_S`, or the address cannot be meant.
+    """
+    import dask
+    from distributed.comm import connect
+    from distributed.security import Security
+    from distributed.utils import LoopRunner, sync
+
+    if dask.config.get("distributed.client.security-loader", None):
+        return  # how to greet that one, a client alone knows
+
+    async def greet() -> None:
+        keys = Security().get_connection_args("client")
+        comm: Any = await connect(scheduler, timeout=CONNECT_S, **keys)
+        comm.abort()
+
+    loop = LoopRunner()
+    loop.start()
+    try:
+        sync(loop.loop, greet, callback_timeout=CONNECT_S + 1)
+    finally:
+        loop.stop()
 
 
 def make_there(
@@ -249,4 +282,4 @@ def _other_version(worker: str, version: str | None) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
