@@ -84,6 +84,23 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
 
 
+def test_paths_that_begin_where_the_batch_was_started_are_found_by_workers_in_other_folders(
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    cluster_address: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"small": (20, 30), "large": (140, 150)}
+    for name, size in sizes.items():
+        write(tmp_path / "in" / f"{name}.tif", grey(*size))
+    run(tmp_path / "in", tmp_path / "here", settings(**LARGE))
+    monkeypatch.chdir(tmp_path)
+    batch = run("in", Path("there"), settings(scheduler=cluster_address, **LARGE))
+    assert [failure.reason for failure in batch.failures] == []
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert set(contents(tmp_path / "here")) == {"small.ome.tif", "large.ome.tif"}
+
+
 def test_workers_assess_what_is_in_files_and_layers_that_are_small(
     settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
