@@ -55,6 +55,9 @@ class InWords(partial):
 def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callable[[], None]:
     """Have napari tell who closes the window of work that no worker of napari's does.
 
+    napari keeps what it was told for as long as the window, so that of work that has ended only the
+    words are left to it: neither the worker nor the image that it was given.
+
     Parameters
     ----------
     viewer : Viewer
@@ -71,8 +74,16 @@ def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callabl
     """
     window = viewer.window
     window = getattr(window, "__wrapped__", window)  # a plugin gets a proxy, which would warn
-    task = window._register_task_status(PROVIDER, Status.BUSY, words, stop)
-    return lambda: window._update_task_status(task, Status.COMPLETED, words)
+    running = [stop]
+    task = window._register_task_status(
+        PROVIDER, Status.BUSY, words, lambda: [each() for each in running]
+    )
+
+    def ended() -> None:
+        running.clear()
+        window._update_task_status(task, Status.COMPLETED, words)
+
+    return ended
 
 
 def worker_of(viewer: Viewer | None, work: InWords, *arguments: Any, **options: Any) -> Any:
