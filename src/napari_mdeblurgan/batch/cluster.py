@@ -107,7 +107,7 @@ def _check_answers(scheduler: str) -> None:
         If nothing answers there within `CONNECT_S`, or the address cannot be meant.
     """
     import dask
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.security import Security
     from distributed.utils import LoopRunner, sync
 
