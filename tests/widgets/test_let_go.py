@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -14,6 +15,8 @@ from napari_mdeblurgan.widgets.closing import InWords, worker_of
 if TYPE_CHECKING:
     from napari import Viewer
     from pytestqt.qtbot import QtBot
+
+    from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 NAMES = ("Deblur + SR", "Batch", "Fine-tune", "Focus stack")
 
@@ -42,6 +45,27 @@ def test_work_that_has_ended_holds_neither_its_image_nor_who_waited_for_it(
     del image, waiting, worker
     qtbot.waitUntil(lambda: all(is_gone(each) for each in held))
     assert not status.is_busy()
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_an_image_whose_layers_were_removed_is_let_go(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Callable[..., np.ndarray],
+    run: Callable[[], None],
+    qtbot: QtBot,
+    trusted: bool,
+) -> None:
+    image = noise()
+    held = ref(image)
+    viewer.add_image(image, name="noise")  # else napari looks for one among our variables
+    widget.controls.trust.value = trusted
+    run()
+    result = ref(viewer.layers[1].data)
+    viewer.layers.clear()
+    del image
+    qtbot.waitUntil(lambda: is_gone(held))
+    assert is_gone(result)
 
 
 @pytest.mark.parametrize("name", NAMES)
