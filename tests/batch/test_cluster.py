@@ -87,6 +87,23 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
 
 
+def test_paths_that_begin_where_the_batch_was_started_are_found_by_workers_in_other_folders(
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    cluster_address: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = {"small": (20, 30), "large": (140, 150)}
+    for name, size in sizes.items():
+        write(tmp_path / "in" / f"{name}.tif", grey(*size))
+    run(tmp_path / "in", tmp_path / "here", settings(**LARGE))
+    monkeypatch.chdir(tmp_path)
+    batch = run("in", Path("there"), settings(scheduler=cluster_address, **LARGE))
+    assert [failure.reason for failure in batch.failures] == []
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    assert set(contents(tmp_path / "here")) == {"small.ome.tif", "large.ome.tif"}
+
+
 def test_workers_assess_what_is_in_files_and_layers_that_are_small(
     settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
@@ -241,6 +258,21 @@ def test_what_is_no_scheduler_is_told_at_once(
         ):
             pass
         assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:9", "tls://127.0.0.1:9", ""])
+def test_an_address_that_cannot_be_meant_is_said_and_no_client_is_left(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    made: list[object] = []
+    monkeypatch.setattr("distributed.Client", lambda *_, **__: made.append(1))
+    with (
+        pytest.raises(ClusterError, match=rf"^No scheduler answers at {address or '..'} \("),
+        cluster.connected(address, None),
+    ):
+        pass
+    assert not made
 
 
 def test_a_missing_package_is_said_with_how_to_get_it(

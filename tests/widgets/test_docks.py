@@ -4,6 +4,8 @@ others alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
@@ -62,15 +66,45 @@ def test_they_are_tabs_of_one_place_and_the_newest_is_in_front(opened: Viewer) -
     assert docks[0].visibleRegion().isEmpty()
 
 
-def test_a_click_on_a_tab_shows_another(opened: Viewer, qtbot: QtBot) -> None:
+def click_on_tab(viewer: Viewer, qtbot: QtBot, name: str) -> None:
+    """Bring a dock to the front as a user does."""
     bar = next(
         each
-        for each in opened.window._qt_window.findChildren(QTabBar)
+        for each in viewer.window._qt_window.findChildren(QTabBar)
         if each.count() == len(NAMES)
     )
-    at = next(n for n in range(bar.count()) if bar.tabText(n).startswith("Batch"))
+    at = next(n for n in range(bar.count()) if bar.tabText(n).startswith(name))
     qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(at).center())
-    qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: not dock(viewer, name).visibleRegion().isEmpty())
+
+
+def test_a_click_on_a_tab_shows_another(opened: Viewer, qtbot: QtBot) -> None:
+    click_on_tab(opened, qtbot, "Batch")
+
+
+def test_one_that_comes_to_the_front_offers_the_models_that_there_are_now(
+    opened: Viewer,
+    qtbot: QtBot,
+    tiny_model: Callable[..., Model],
+    models_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searches: list[object] = []
+    monkeypatch.setattr("napari_mdeblurgan.widgets.devices.find_devices", searches.append)
+    batch = dock(opened, "Batch").findChild(BatchWidget)
+    tiny, file = tiny_model(), models_folder / "meanwhile.safetensors"
+
+    def seen_after_a_switch() -> bool:
+        for name in ("Deblur + SR", "Batch"):
+            click_on_tab(opened, qtbot, name)
+        return "meanwhile" in batch.controls.grey_model.choices
+
+    assert not seen_after_a_switch()
+    save_model(tiny.network, tiny.card, file)
+    assert seen_after_a_switch()
+    file.unlink()
+    assert not seen_after_a_switch()
+    assert searches == []  # for devices it is looked once
 
 
 def test_the_titles_on_the_tabs_can_be_read_in_full(opened: Viewer, qtbot: QtBot) -> None:

@@ -31,6 +31,7 @@ from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.reading import loaded
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.batch.inputs import Source
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan, ScanBlock
     from napari_mdeblurgan.storage import Micrograph
@@ -68,7 +69,7 @@ class ClusterImage:
     """
 
     def __init__(self, item: Item, recipe: Recipe, folder: OutputFolder, run: str) -> None:
-        self.item = item
+        self.item = replace(item, source=_found_anywhere(item.source))
         self.outcome: Product | Refusal | None = None
         self.progress: Progress | None = None
         self._recipe, self._folder, self._run = recipe, folder, run
@@ -202,6 +203,11 @@ class ClusterImage:
     def _streamed(self, path: Path, name: str) -> Iterator[Call]:
         """A large result from its OME-Zarr to the file that is wanted."""
         yield Call(write_large, (path, self._place, name), lambda _: None)
+
+
+def _found_anywhere(source: Source) -> Source:
+    """A source with the whole path of its file, for workers work in folders of their own."""
+    return source if source.path is None else replace(source, path=source.path.absolute())
 
 
 def _wait_until_seen(scan: Scan, block: ScanBlock) -> None:

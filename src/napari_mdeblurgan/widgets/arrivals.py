@@ -19,6 +19,8 @@ from napari_mdeblurgan.widgets.run_times import RunTimes
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari import Viewer
     from napari.layers import Image
 
@@ -184,7 +186,9 @@ class Arrivals:
                 result, made.soft, () if isinstance(made, Restored) else made.levels
             )
         name = result.name if result is not None else made.arguments["name"]
-        self._tell_made = partial(self._tell_time, len(self._told), name, made)
+        path = made.path if isinstance(made, Saved) else None
+        at = len(self._told)  # told by words alone, so that the result is held by its layer alone
+        self._tell_made = partial(self._tell_time, at, name, made.seconds, made.device, path)
         self._told.append("")
         self._tell_made()
         self._told += filter(None, [self._note, *made.warnings])
@@ -200,15 +204,17 @@ class Arrivals:
             self.run_times.end(self._number, made.device, self.runner.elapsed)
         self._went_on = False
 
-    def _tell_time(self, number: int, name: str, made: Restored | Saved) -> None:
+    def _tell_time(
+        self, number: int, name: str, seconds: float, device: str, path: Path | None
+    ) -> None:
         """Say how long a result took, from the click or the end of the one before: loading, looking
         and checking as well.
         """
         elapsed = 0.0 if self.runner is None else self.runner.elapsed
-        path: Any = getattr(made, "path", None)
+        place: Any = path
         if path is not None and len(self._sources) > 1:  # each path of several would be too much
-            path = str(path.parent) if self._number == 0 else "the same folder"
-        self._told[number] = wording.made(name, elapsed if made.seconds else 0.0, made.device, path)
+            place = str(path.parent) if self._number == 0 else "the same folder"
+        self._told[number] = wording.made(name, elapsed if seconds else 0.0, device, place)
 
     def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
         """Say how far a result can be trusted; its maps are shown when they are asked for."""

@@ -16,7 +16,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer
 from qtpy.QtWidgets import QWidget
 from superqt.utils import WorkerBase, create_worker
 
-from napari_mdeblurgan.widgets.docking import shorten_title, tabify
+from napari_mdeblurgan.widgets.docking import dock_of, shorten_title, tabify
 from napari_mdeblurgan.widgets.left_alone import LeftAlone
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class InWords(partial):
 def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callable[[], None]:
     """Have napari tell who closes the window of work that no worker of napari's does.
 
+    napari keeps what it was told for as long as the window, so that of work that has ended only the
+    words are left to it: neither the worker nor the image that it was given.
+
     Parameters
     ----------
     viewer : Viewer
@@ -71,8 +74,16 @@ def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callabl
     """
     window = viewer.window
     window = getattr(window, "__wrapped__", window)  # a plugin gets a proxy, which would warn
-    task = window._register_task_status(PROVIDER, Status.BUSY, words, stop)
-    return lambda: window._update_task_status(task, Status.COMPLETED, words)
+    running = [stop]
+    task = window._register_task_status(
+        PROVIDER, Status.BUSY, words, lambda: [each() for each in running]
+    )
+
+    def ended() -> None:
+        running.clear()
+        window._update_task_status(task, Status.COMPLETED, words)
+
+    return ended
 
 
 def worker_of(viewer: Viewer | None, work: InWords, *arguments: Any, **options: Any) -> Any:
@@ -113,8 +124,8 @@ def unheard(worker: Any, **slots: Callable[..., Any]) -> None:
 
 
 class LifeWatch(QObject):
-    """Calls back when `widget` appears on the screen and when it is taken out of its window; its
-    controls leave the wheel and napari's keys alone.
+    """Calls back when `widget` appears on the screen, also as the tab that comes to the front, and
+    when it is taken out of its window; its controls leave the wheel and napari's keys alone.
 
     napari takes a closed dock widget out of its window without closing or deleting what was inside.
 
@@ -135,7 +146,7 @@ class LifeWatch(QObject):
     ) -> None:
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
-        self._docked = self._closed = self._placed = False
+        self._docked = self._closed = self._placed = self._just_shown = False
         self._left_alone = LeftAlone(widget)
         _watches.add(self)
         widget.installEventFilter(self)
@@ -146,11 +157,10 @@ class LifeWatch(QObject):
         if self._widget is not None and watched is self._widget and event is not None:
             if event.type() == QEvent.Type.Show:
                 self._left_alone.look()
-                if not self._placed:
-                    self._placed = True
-                    QTimer.singleShot(
-                        0, self._place
-                    )  # napari has first to end what it does with the new dock
+                self._just_shown = True
+                QTimer.singleShot(
+                    0, self._settle
+                )  # napari has first to end what it does with the new dock
                 self._on_show()
             elif event.type() == QEvent.Type.ParentChange:
                 self._reparented(self._widget.parent() is not None)
@@ -158,13 +168,23 @@ class LifeWatch(QObject):
                 self._close()
         return False
 
-    def _place(self) -> None:
-        """Make the new dock a tab of an own dock that is there already, by a title that fits a
-        tab.
+    def _settle(self) -> None:
+        """Make a new dock a tab of an own dock that is there already, by a title that fits a tab,
+        and notice from then on when it comes to the front, of which Qt tells a dock alone.
         """
-        if self._widget is not None and not self._closed:
-            shorten_title(self._widget)
-            tabify(self._widget, LifeWatch)
+        self._just_shown = False
+        if self._widget is None or self._closed or self._placed:
+            return
+        self._placed = True
+        shorten_title(self._widget)
+        tabify(self._widget, LifeWatch)
+        dock = dock_of(self._widget)
+        if dock is not None:
+            dock.visibilityChanged.connect(self._on_visible)
+
+    def _on_visible(self, visible: bool) -> None:
+        if visible and not self._just_shown and not self._closed:
+            self._on_show()
 
     def _reparented(self, has_parent: bool) -> None:
         if self._docked and not has_parent:
