@@ -170,6 +170,22 @@ def test_planes_in_any_order_are_put_in_order(sharp: np.ndarray) -> None:
     assert depths in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0])
 
 
+@pytest.mark.parametrize("empty", [0, 2])
+def test_a_plane_that_is_left_out_is_a_step_of_the_heights_as_well(
+    sharp: np.ndarray, empty: int
+) -> None:
+    stack = two_halves(sharp)
+    stack[empty] = 0.5
+    found = all_in_focus(stack)
+    assert found.order == tuple(number for number in range(PLANES) if number != empty)
+    left, right = inner(found.height)
+    assert np.median(left) == pytest.approx(LEFT, abs=0.2)
+    assert np.median(right) == pytest.approx(RIGHT, abs=0.2)
+    other = 1 - stack
+    assert np.sqrt(np.mean(np.square(followed(found, other) - (1 - sharp))[12:-12, 12:-12])) < 0.03
+    np.testing.assert_allclose(followed(found, stack), found.image, atol=0.02)
+
+
 def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
     sharp: np.ndarray, found: AllInFocus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,3 +128,17 @@ def test_bicubic_upsampling_keeps_a_ramp_straight() -> None:
     torch.testing.assert_close(
         enlarged, (torch.arange(6, 26, dtype=torch.float64) + 0.5) / 2 - 0.5, rtol=0, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("inputs", [16, 20, 24])
+def test_pooling_in_bfloat16_is_that_in_float32_but_for_rounding(inputs: int, factor: int) -> None:
+    torch.manual_seed(0)
+    layer, x = Pooling(inputs, 32, factor), torch.randn(2, inputs, 96, 136).bfloat16()
+    wanted = layer(x.float()).detach()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made = layer(x).detach()
+    assert made.dtype is torch.bfloat16
+    assert float((made.float() - wanted).std() / wanted.std()) < 0.01
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(layer(x), made)

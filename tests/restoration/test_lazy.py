@@ -53,7 +53,7 @@ def test_nothing_is_computed_until_asked_and_then_only_the_neighbourhood(
     assert read <= {(y, x) for y in range(2) for x in range(2)}
 
 
-def test_the_window_of_a_lazy_image_is_that_of_a_few_spots(tiny_model: Models) -> None:
+def test_the_window_of_a_lazy_image_is_that_of_one_in_memory(tiny_model: Models) -> None:
     image = np.random.default_rng(0).random((300, 200)).astype(np.float32)
     model = tiny_model()
     eager = restore(image, model, precision="float32")

@@ -122,7 +122,9 @@ def aligned_steps(
     return found
 
 
-def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def heights(
+    share: np.ndarray, belief: np.ndarray, numbers: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the peak of the shares lies, and how sure it is.
 
     Parameters
@@ -131,13 +133,15 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
         (planes, y, x).
     belief : ndarray
         (y, x): how far there is detail at all.
+    numbers : sequence of int
+        At what height each plane is; steps are larger where planes are missing.
 
     Returns
     -------
     tuple of ndarray
-        (y, x) float32: the height in planes, from 0 to planes − 1, between planes by a parabola
-        through the logarithms of the peak and its neighbours; and the confidence, 0 to 1: the
-        belief, times how far the peak stands out of the flattest plane.
+        (y, x) float32: the place among the planes, from 0 to planes − 1, between planes by a
+        parabola through the logarithms of the peak and its neighbours; and the confidence, 0 to 1:
+        the belief, times how far the peak stands out of the flattest plane.
     """
     best = share.argmax(axis=0)
     last = len(share) - 1
@@ -149,10 +153,16 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
     logs = [
         np.log(at(np.clip(best + offset, 0, last)) + np.float32(_LEAST)) for offset in (-1, 0, 1)
     ]
-    bend = 2 * logs[1] - logs[0] - logs[2]
-    offset = np.where(bend > 1e-6, (logs[2] - logs[0]) / (2 * np.maximum(bend, 1e-6)), 0).clip(
-        -0.5, 0.5
+    steps = np.pad(np.diff(numbers), 1, constant_values=1).astype(np.float32)
+    before, after = steps[best], steps[best + 1]
+    fall, rise = logs[1] - logs[0], logs[1] - logs[2]
+    bend = fall * after + rise * before
+    offset = np.where(
+        bend > 1e-6,
+        (fall * after**2 - rise * before**2) / (2 * np.maximum(bend, 1e-6)),
+        0,
     )
+    offset = (offset / np.where(offset > 0, after, before)).clip(-0.5, 0.5)
     offset[(best == 0) | (best == last)] = 0
     stands_out = (
         1 - share.min(axis=0) / np.maximum(peak, np.float32(_LEAST))

@@ -157,6 +157,21 @@ class Focusing:
         return np.rint(image).clip(limits.min, limits.max).astype(self.dtype)
 
     @property
+    def numbers(self) -> tuple[int, ...]:
+        """What heights are at each plane of `order`: the number of that plane where the planes come
+        in the order of their depth, for one that was left out is a step as well; else its place.
+        """
+        return self.order if sorted(self.order) == [*self.order] else (*range(len(self.order)),)
+
+    def heights_of(self, ranks: np.ndarray) -> np.ndarray:
+        """Heights as in `AllInFocus`, float32, of places in `order`."""
+        return _carried(ranks, range(len(self.order)), self.numbers)
+
+    def ranks_of(self, heights: np.ndarray) -> np.ndarray:
+        """The way back."""
+        return _carried(heights, self.numbers, range(len(self.order)))
+
+    @property
     def grid(self) -> TileGrid:
         """The tiles that the result is made in."""
         return _grid(self.shape, len(self.order))
@@ -253,6 +268,13 @@ class Focusing:
         for plane, of_plane in zip(whole, there, strict=True):
             plane[~of_plane] = known[~of_plane]
         return whole, there
+
+
+def _carried(values: np.ndarray, start: Sequence[int], end: Sequence[int]) -> np.ndarray:
+    """From one scale to another, both of which rise, in straight lines from mark to mark."""
+    if tuple(start) == tuple(end):
+        return values
+    return np.interp(values, start, end).astype(np.float32)
 
 
 def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, np.ndarray]:

@@ -45,6 +45,7 @@ class Choose:
 
     def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
         image, height, confidence = (each[given[0]] for each in made)
+        height = self.focusing.heights_of(height)
         return {IMAGE: self.focusing.as_read(image), HEIGHT: height, CONFIDENCE: confidence}
 
     def _made_steps(self, planes: np.ndarray, seen: np.ndarray) -> FocusSteps:
@@ -56,7 +57,7 @@ class Choose:
         sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
         share = yield from aligned_steps(share, sharpest, focusing.contrast)
         share[~seen] = 0
-        rank, confidence = heights(share, belief)
+        rank, confidence = heights(share, belief, focusing.numbers)
         rank = filled(rank, confidence, focusing.order.index(focusing.reference))
         image = yield from fused_steps(planes, rank, confidence, focusing.depth)
         return image, rank, confidence
@@ -82,13 +83,14 @@ class Follow:
         part = self.focusing.around(place.tile)
         planes, _ = attended(self.focusing.planes_steps(part), len(self.focusing.order))
         sure = 1.0 if self.confidence is None else np.asarray(self.confidence[part])
-        return _within(place.tile, part), planes, np.asarray(self.height[part]), sure
+        ranks = self.focusing.ranks_of(np.asarray(self.height[part]))
+        return _within(place.tile, part), planes, ranks, sure
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         depth, steps = self.focusing.depth, len(self.focusing.order)
         return [
-            _as_far_as_memory_goes(fused_steps(planes, height, sure, depth), steps)
-            for _, planes, height, sure in given
+            _as_far_as_memory_goes(fused_steps(planes, ranks, sure, depth), steps)
+            for _, planes, ranks, sure in given
         ]
 
     def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it

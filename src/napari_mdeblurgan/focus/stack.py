@@ -32,8 +32,8 @@ class AllInFocus:
     image : ndarray
         (y, x) or (y, x, 3) in the type of the stack, on the pixels of the reference plane.
     height : ndarray
-        (y, x) float32: in planes, from 0 (the first of `order`) to planes − 1, between planes as
-        well.
+        (y, x) float32: in planes, from 0 (the first of the stack) to planes − 1, between planes as
+        well. Of planes that were not in the order of their depth, from the first of `order`.
     confidence : ndarray
         (y, x) float32, 0 to 1: low where no plane shows fine detail, so that the height is that of
         what is near.

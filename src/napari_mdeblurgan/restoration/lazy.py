@@ -33,7 +33,7 @@ class LazyWindows:
         self._lock = SerializableLock()
 
     def get(self) -> tuple[Window, ...]:
-        """Measure at a few spots of the image, the first time."""
+        """Measure the image, or a few spots of a large one, the first time."""
         with self._lock:
             if self._windows is None:
                 self._windows = measured_windows(

@@ -4,6 +4,7 @@ long.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
 from napari_mdeblurgan.restoration.intensity import (
+    SPOT_EDGE,
+    SPOTS,
     Window,
     gist,
     measure_window,
@@ -33,7 +36,8 @@ def measuring(
 ) -> Generator[float, None, tuple[Window, ...]]:
     """The window of an image, or one for each entry of some leading axes.
 
-    A lazy image is read at a few spots, and only where these are all of one value as a whole.
+    A lazy image that is larger than a few spots is read at these, and only where they are all of
+    one value as a whole.
 
     Parameters
     ----------
@@ -77,6 +81,9 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         refuse_label_map(image)
     axes = 3 if rgb else 2
     colours = (..., slice(0, 3)) if rgb else (...,)
+    if is_lazy(image) and math.prod(image.shape[: image.ndim - axes + 2]) <= SPOTS * SPOT_EDGE**2:
+        image = read(image, (slice(None),) * image.ndim)
+        yield 0.0
     if not is_lazy(image):
         parts = [part[colours] for part in sample(image, axes)]
         return measure_window(
