@@ -138,7 +138,9 @@ def test_pooling_in_bfloat16_is_that_in_float32_but_for_rounding(inputs: int, fa
     wanted = layer(x.float()).detach()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         made = layer(x).detach()
+        assert torch.equal(layer(x.float()), made)
     assert made.dtype is torch.bfloat16
     assert float((made.float() - wanted).std() / wanted.std()) < 0.01
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(layer(x), made)
+        assert torch.equal(layer(x.contiguous(memory_format=torch.channels_last)), made)
