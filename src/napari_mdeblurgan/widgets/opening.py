@@ -25,10 +25,11 @@ def offer_models_anew(viewer: Viewer) -> None:
     """Have every open dock that restores images offer the models that there are now."""
     from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 
-    docked = viewer.window.dock_widgets.values()
-    batches = [widget for widget in docked if isinstance(widget, BatchWidget)]
-    for each in (*deblur_widgets(viewer), *batches):
+    for each in deblur_widgets(viewer):
         each.offer_models()
+    for other in viewer.window.dock_widgets.values():
+        if isinstance(other, BatchWidget):
+            other.offer_models()
 
 
 def deblur_widget(viewer: Viewer, *, tabify: bool = False) -> DeblurWidget:
