@@ -114,10 +114,10 @@ def settings_from_json(text: str) -> FineTuneSettings:
     try:
         values: dict[str, Any] = json.loads(text)
         unknown = values.keys() - {field.name for field in dataclasses.fields(FineTuneSettings)}
-        for name in sorted(unknown):
+        if unknown:
             raise SettingsError(
-                f"This fine-tuning was begun by a newer version of the plugin, with {name!r}; "
-                "update the plugin, or choose another name."
+                "This fine-tuning was begun by a newer version of the plugin, with "
+                f"{min(unknown)!r}; update the plugin, or choose another name."
             )
         return FineTuneSettings(**values)
     except (ValueError, TypeError, AttributeError) as error:

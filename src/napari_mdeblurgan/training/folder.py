@@ -149,9 +149,10 @@ def open_folder(
     usable: dict[Path, list[SharpImage]] = {}
     skipped: list[tuple[Path, str]] = []
     for path in paths:
+        restored = is_result(path)
         for name, one in folder_images(folder, path):
             try:
-                if is_result(path):
+                if restored:
                     raise ImageError(f"{path} is a result of this program: no truth to learn from.")
                 usable[path] = usable.get(path, []) + sharp_images(
                     one, name, channels, _SMALLEST, store
