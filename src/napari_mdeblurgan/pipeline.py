@@ -42,8 +42,8 @@ class Request:
         Of the result: an OME-Zarr where it ends in ".zarr".
     options : mapping of str to Any
         For `planning`.
-    binning : int
-        By how many pixels along y and x the image was binned before.
+    examines : bool
+        The image is looked at before it is restored, as it is where the result is assessed.
     ensemble : bool
         The result is the mean of eight orientations.
     maps : bool
@@ -72,7 +72,7 @@ class Request:
 
     output: Path
     options: Mapping[str, Any] = field(default_factory=dict)
-    binning: int = 1
+    examines: bool = False
     ensemble: bool = False
     maps: bool = False
     report: Path | None = None
@@ -117,7 +117,7 @@ class Planned:
     ----------
     plan : RestorationPlan
     examinations : tuple of Examination
-        What was seen of the image, where the result is to be assessed.
+        What was seen of the image, where it was looked at.
     scan : Scan or None
         What is made on disk, which may be shown and told what to do first before the next step;
         None in memory, and where the result is reused.
@@ -351,9 +351,9 @@ def _examined(
     request: Request,
     looking: Callable[[None], Looking],
 ) -> Generator[Looking, None, tuple[Examination, ...]]:
-    if not request.assesses:
+    if not (request.examines or request.assesses):
         return ()
-    steps = examining(image.data, plan, model, request.binning)
+    steps = examining(image.data, plan, model, image.binning)
     return (yield from map_steps(steps, lambda _: looking(None)))
 
 
@@ -389,7 +389,7 @@ def _record(
     from napari_mdeblurgan.trust.recording import today
     from napari_mdeblurgan.trust.settings import settings_of
 
-    card, ensemble, binning = model.card, request.ensemble, request.binning
+    card, ensemble, binning = model.card, request.ensemble, image.binning
     entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
     if found is not None:
         (sizes, unit), date = image.physical(), today() if request.dated else ""
@@ -430,7 +430,7 @@ def _reported(
         from napari_mdeblurgan.trust.recording import write_report_of
         from napari_mdeblurgan.trust.settings import settings_of
 
-        described = settings_of(plan, model.card, request.ensemble, request.binning)
+        described = settings_of(plan, model.card, request.ensemble, image.binning)
         write_report_of(request.report, image, after, plan, found, described)
         yield Written(request.report)
     if request.picture is not None:

@@ -258,24 +258,27 @@ def test_a_long_reason_ends_in_dots_and_a_long_name_keeps_its_end(batch: BatchWi
     assert not batch.files.wordWrap()
 
 
-@pytest.mark.parametrize(("binning", "shape"), [(2, (40, 48)), (3, (26, 32))])
+@pytest.mark.parametrize(("binning", "shape"), [(2, (40, 48)), (3, (26, 32)), ("auto", (82, 96))])
 def test_images_are_averaged_first_if_that_is_chosen(
     batch: BatchWidget,
     press: Callable[..., None],
     noise: Noise,
     tmp_path: Path,
     qtbot: QtBot,
-    binning: int,
+    binning: int | str,
     shape: tuple[int, int],
 ) -> None:
     image = noise(41, 48)
     write_image(tmp_path / "a.tif", Micrograph(image, "YX"))
     batch.add(str(tmp_path / "a.tif"))
     batch.controls.output.value = str(tmp_path / "out")
-    for _ in range(binning - 1):
+    places = 4 if binning == "auto" else binning - 1
+    for _ in range(places):
         qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
     press()
     (path,) = (tmp_path / "out").glob("a*.tif")
-    expected = restore(image, load_model("tiny-grey"), binning=binning, device="cpu")
+    expected = restore(
+        image, load_model("tiny-grey"), binning=1 if binning == "auto" else binning, device="cpu"
+    )
     assert expected.shape == shape
     np.testing.assert_array_equal(read_image(path).data, expected)

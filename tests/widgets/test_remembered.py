@@ -120,3 +120,6 @@ def test_how_a_batch_averages_first_is_remembered(viewer: Viewer, qtbot: QtBot) 
         qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
     assert batch.controls.average.value == 4
     assert BatchWidget(viewer).controls.average.value == 4
+    qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
+    assert batch.controls.average.value == "auto"
+    assert BatchWidget(viewer).controls.average.value == "auto"

@@ -180,10 +180,9 @@ class ClusterImage:
                 )
 
             name, wish = self.item.source.name, self._recipe.device
-            binning = self._recipe.binning
             yield Call(
                 make_block,
-                (source, name, block, scan.plan, wish, model, scan.store, binning),
+                (source, name, block, scan.plan, wish, model, scan.store, image.binning),
                 arrived,
             )
 

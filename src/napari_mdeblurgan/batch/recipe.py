@@ -73,8 +73,8 @@ class Recipe:
         As in `make_plan`; "auto" is settled where the work is done.
     tile, softness, output_scale
         As in `make_plan`.
-    binning : int
-        By how many pixels along y and x images are binned first; 1 for not at all.
+    binning : int or "auto"
+        As in `BatchSettings`.
     trust : bool
         Whether results are assessed. It changes no pixel of them, so it is in none of the digests.
     large_bytes : int
@@ -88,7 +88,7 @@ class Recipe:
     precision: str = "auto"
     tile: int | None = None
     softness: float | str = "auto"
-    binning: int = 1
+    binning: int | str = 1
     output_scale: int | None = None
     trust: bool = False
     large_bytes: int = STREAMED_BYTES
@@ -113,7 +113,6 @@ class Recipe:
         return Request(
             output=path,
             options=self.options(),
-            binning=self.binning,
             maps=self.trust and keeps_maps(place.name),
             report=report,
             identity=job,
@@ -128,9 +127,12 @@ class Recipe:
         MdeblurganError
             If it cannot be read, or is too small to be binned.
         """
-        from napari_mdeblurgan.restoration.binning import binned_micrograph
+        from napari_mdeblurgan.model import find_model, read_card
+        from napari_mdeblurgan.trust.auto_binning import binned_as_wished
 
-        return binned_micrograph(source.open(), self.binning)
+        image = source.open()
+        model = self.model_for(image)
+        return binned_as_wished(image, self.binning, lambda: read_card(find_model(model.name)))
 
     def model_for(self, image: Micrograph) -> ModelFile:
         """The model for an image's kind."""

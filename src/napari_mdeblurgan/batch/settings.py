@@ -21,8 +21,9 @@ class BatchSettings:
         Of the results: one of `FORMATS`.
     device, precision, tile, softness
         As in `make_plan`.
-    binning : int
-        By how many pixels along y and x images are binned first; 1 for not at all.
+    binning : int or "auto"
+        By how many pixels along y and x images are binned first; 1 for not at all, "auto" for as
+        many as each needs.
     output_scale : int or None
         As in `make_plan`.
     image : str or None
@@ -49,7 +50,7 @@ class BatchSettings:
     precision: str = "auto"
     tile: int | None = None
     softness: float | str = "auto"
-    binning: int = 1
+    binning: int | str = 1
     output_scale: int | None = None
     image: str | None = None
     overwrite: bool = False
@@ -67,7 +68,7 @@ class BatchSettings:
         MdeblurganError
             If there is no such format or model, or a model cannot give such an output scale.
         """
-        from napari_mdeblurgan.restoration.binning import checked_binning
+        from napari_mdeblurgan.restoration.binning import chosen_binning
         from napari_mdeblurgan.restoration.output_scale import output_factor
 
         if self.format not in FORMATS:
@@ -85,7 +86,7 @@ class BatchSettings:
             precision=self.precision,
             tile=self.tile,
             softness=self.softness,
-            binning=checked_binning(self.binning),
+            binning=chosen_binning(self.binning),
             output_scale=self.output_scale,
             trust=self.trust,
             large_bytes=self.large_bytes,

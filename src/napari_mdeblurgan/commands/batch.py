@@ -71,7 +71,7 @@ def batch(
     tile: TileOption = None,
     precision: PrecisionOption = PrecisionName.auto,
     softness: SoftnessOption = "auto",
-    binning: BinningOption = 1,
+    binning: BinningOption = "1",
     output_scale: OutputScaleOption = None,
     trust: Annotated[
         bool,
@@ -128,7 +128,7 @@ def batch(
             tile=tile,
             precision=precision.value,
             softness=common.softness_option(softness),
-            binning=binning,
+            binning=common.binning_option(binning),
             output_scale=output_scale,
             trust=trust,
             retry_failed=retry_failed,

@@ -215,6 +215,25 @@ def softness_option(text: str) -> float | str:
     return wanted
 
 
+def binning_option(text: str) -> int | str:
+    """The option --bin as `chosen_binning` gives it: "auto" or a number of pixels.
+
+    Raises
+    ------
+    WrongUse
+        If it is neither.
+    """
+    from napari_mdeblurgan.restoration.binning import AUTO_BINNING, chosen_binning
+
+    given = text.strip().lower()
+    try:
+        return chosen_binning(given if given == AUTO_BINNING else int(given))
+    except ImageError as error:
+        raise WrongUse(str(error)) from None
+    except ValueError:
+        raise WrongUse(f"--bin {text!r} is neither auto nor a whole number.") from None
+
+
 def objective_options(
     numerical_aperture: float | None, wavelength_nm: float | None
 ) -> Objective | None:

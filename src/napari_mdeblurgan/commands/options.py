@@ -44,13 +44,12 @@ SoftnessOption = Annotated[
     ),
 ]
 BinningOption = Annotated[
-    int,
+    str,
     typer.Option(
         "--bin",
         metavar="N",
-        min=1,
-        max=16,
-        help="Bin images N × N first; 2 where the blur is much larger than a pixel.",
+        help="Bin images N × N first, 2 where the blur is much larger than a pixel; auto: as each "
+        "image needs.",
     ),
 ]
 OutputScaleOption = Annotated[

@@ -62,8 +62,8 @@ class RestoreOptions:
         Which image of a file of several; None takes the one that `read_image` takes.
     device, tile, precision, softness, objective
         As in `make_plan`.
-    binning : int
-        By how many pixels along y and x images are binned first; 1 for not at all.
+    binning : int or "auto"
+        As in `BatchSettings`.
     region : str or None
         The part that is restored, see `common.region_option`; None for all.
     output_scale : int or None
@@ -76,14 +76,14 @@ class RestoreOptions:
     tile: int | None = None
     precision: str = "auto"
     softness: float | str = "auto"
-    binning: int = 1
+    binning: int | str = 1
     region: str | None = None
     output_scale: int | None = None
     objective: Objective | None = None
 
-    def options(self, image: Micrograph) -> dict[str, Any]:
-        """For `make_plan`, of an image as it is in its file; what is left to the image is not
-        named.
+    def options(self, image: Micrograph, binning: int = 1) -> dict[str, Any]:
+        """For `make_plan`, of an image as it is in its file, which is binned afterwards; what
+        is left to the image is not named.
         """
         chosen: dict[str, Any] = {
             "tile": self.tile,
@@ -91,7 +91,7 @@ class RestoreOptions:
             "precision": self.precision,
         }
         if self.region is not None:
-            chosen["region"] = common.region_option(self.region, image, self.binning)
+            chosen["region"] = common.region_option(self.region, image, binning)
         if self.softness != "auto":
             chosen["softness"] = self.softness
         if self.output_scale is not None:
@@ -123,7 +123,7 @@ def restore(
     tile: TileOption = None,
     precision: PrecisionOption = PrecisionName.auto,
     softness: SoftnessOption = "auto",
-    binning: BinningOption = 1,
+    binning: BinningOption = "1",
     region: RegionOption = None,
     output_scale: OutputScaleOption = None,
     numerical_aperture: ApertureOption = None,
@@ -168,7 +168,7 @@ def restore(
     with one_line_errors(context):
         request = Request(
             output=output,
-            binning=binning,
+            examines=True,
             ensemble=ensemble,
             maps=trust,
             report=report,
@@ -181,7 +181,7 @@ def restore(
             tile=tile,
             precision=precision.value,
             softness=common.softness_option(softness),
-            binning=binning,
+            binning=common.binning_option(binning),
             region=region,
             output_scale=output_scale,
             objective=common.objective_options(numerical_aperture, wavelength),
@@ -201,8 +201,8 @@ def restore_file(
     MdeblurganError
         If the image cannot be restored.
     """
-    from napari_mdeblurgan.restoration.binning import binned_micrograph
     from napari_mdeblurgan.storage import choose_image, open_image
+    from napari_mdeblurgan.trust.auto_binning import binned_as_wished
 
     _check_files(source, request, overwrite)
     if settings.model is not None:
@@ -212,8 +212,9 @@ def restore_file(
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
-    opened, options = binned_micrograph(found, settings.binning), settings.options(found)
-    card = _fit_card(opened, settings)
+    card = _fit_card(found, settings)
+    opened = binned_as_wished(found, settings.binning, lambda: card)
+    options = settings.options(found, opened.binning)
     if not request.on_disk:  # one that is there may be gone on with
         check_output_file(request.output, opened.axes, opened.data.dtype)
     request = replace(request, options=options)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph
 
 _LARGEST = 16
+AUTO_BINNING = "auto"
 
 
 def checked_binning(binning: object) -> int:
@@ -41,6 +42,17 @@ def checked_binning(binning: object) -> int:
             f"A binning of {binning!r} is none; give a whole number from 1 (none) to {_LARGEST}."
         )
     return int(binning)
+
+
+def chosen_binning(wish: object) -> int | str:
+    """A number of pixels, or "auto" for as many as each image needs.
+
+    Raises
+    ------
+    ImageError
+        If it is neither.
+    """
+    return AUTO_BINNING if wish == AUTO_BINNING else checked_binning(wish)
 
 
 def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
@@ -114,8 +126,9 @@ def binned_micrograph(image: Micrograph, binning: int) -> Micrograph:
     """
     if checked_binning(binning) == 1:
         return image
+    data = binned(image.data, binning, rgb=image.rgb)
     return dataclasses.replace(
-        image, data=binned(image.data, binning, rgb=image.rgb), **image.frame(1 / binning)
+        image, data=data, binning=image.binning * binning, **image.frame(1 / binning)
     )
 
 

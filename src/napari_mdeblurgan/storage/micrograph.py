@@ -77,6 +77,8 @@ class Micrograph:
         How it was made and how far it can be trusted, in values that JSON has, to be kept in its
         file; empty where there is nothing to keep. Reading an image does not look for it either:
         `storage.provenance.read_provenance` does.
+    binning : int
+        Each pixel is the mean of so many of its file along y and x; 1 for the pixels themselves.
 
     Raises
     ------
@@ -101,6 +103,7 @@ class Micrograph:
     time_step: float | None = None
     time_origin: float = 0.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    binning: int = 1
 
     def __post_init__(self) -> None:
         axes = self.axes

@@ -161,7 +161,7 @@ def examine_all(
     )
 
 
-def binning_for(image: Any, card: ModelCard) -> int:
+def binning_for(image: Any, card: ModelCard, **options: Any) -> int:
     """By how many pixels along y and x an image, in all of its channels, is better binned before a
     model restores it; 1 for not at all.
 
@@ -171,8 +171,11 @@ def binning_for(image: Any, card: ModelCard) -> int:
         (..., y, x), or (..., y, x, 3 or 4) for a model for colours.
     card : ModelCard
         Of the model.
+    **options
+        For `make_plan`: ``rgb``, ``channel_axis``.
     """
-    found = examine_all(image, make_plan(image, card), card, calibrated=False)
+    plan = make_plan(image, card, in_memory=False, **options)
+    found = examine_all(image, plan, card, calibrated=False)
     return min(each.advised_binning for each in found)
 
 

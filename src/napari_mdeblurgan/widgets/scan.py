@@ -156,6 +156,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     yield trust.LOOKING
     placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
+    source = replace(source, binning=job.binning)
     options, identity = {**job.options, "tile": _tile(job, model)}, job.identity
     path = _result_path(job, model, identity)
     if not path.exists():
@@ -164,7 +165,6 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     request = Request(
         output=path,
         options=options,
-        binning=job.binning,
         ensemble=job.ensemble,
         maps=job.trust,
         identity=identity,

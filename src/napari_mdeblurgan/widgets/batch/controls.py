@@ -28,6 +28,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.restoration.binning import AUTO_BINNING
 from napari_mdeblurgan.widgets.controls import (
     OUTPUT_TIP,
     PROGRESS_STEPS,
@@ -46,6 +47,7 @@ _AVERAGES = (
     ("Halve first", 2),
     ("Average 3 × 3 first", 3),
     ("Average 4 × 4 first", 4),
+    ("Average as each needs", AUTO_BINNING),
 )
 _FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
 
@@ -112,7 +114,7 @@ def chosen_before(name: str, value: str) -> Any:
     ValueError
         If it cannot.
     """
-    if name in ("workers", "average"):
+    if name == "workers" or (name == "average" and value != AUTO_BINNING):
         return int(value)
     return value == str(True) if name in ("same_pixels", "trust") else value
 
@@ -190,7 +192,7 @@ def make_batch_controls(
             choices=_AVERAGES,
             value=1,
             tooltip="Average each image over blocks of so many pixels before it is restored, as "
-            "the line on its blur advises.",
+            "the line on its blur advises, or as many as each image needs.",
         ),
         same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
         trust=CheckBox(
