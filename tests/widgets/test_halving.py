@@ -289,11 +289,22 @@ def test_maps_and_report_are_of_the_averaged_image(
     assert "averaged 2 × 2 first" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("trust", [True, False])
+@pytest.mark.parametrize("to_disk", [False, True])
 def test_where_halving_is_advised_a_button_does_it(
-    viewer: Viewer, widget: DeblurWidget, run: Run, wait_for_end: Run, qtbot: QtBot
+    viewer: Viewer,
+    widget: DeblurWidget,
+    run: Run,
+    wait_for_end: Run,
+    qtbot: QtBot,
+    tmp_path: Path,
+    trust: bool,
+    to_disk: bool,
 ) -> None:
     source = viewer.add_image(soft(161, 192), name="soft")
-    widget.controls.trust.value = True
+    widget.controls.trust.value = trust
+    widget.results.use(str(tmp_path))
+    widget.results.to_disk.value = to_disk
     button = widget.controls.halve_again
     assert button.native.isHidden()
     run()

@@ -91,7 +91,7 @@ def test_lazy_image_is_never_pulled_into_memory_whole(
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image, largest = noise(2, 800, 800), []
+    image, largest = noise(2, 1100, 1100), []
     stored = zarr.create_array({}, data=image, chunks=(1, 100, 100))
     read = zarr.Array.__getitem__
 

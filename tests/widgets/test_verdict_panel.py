@@ -76,13 +76,18 @@ def test_a_verdict_that_stays_while_another_image_is_chosen_names_its_result(
     assert widget.controls.headline.value == own
 
 
-def test_without_a_verdict_there_is_nothing_to_unfold_and_no_map(
+def test_without_a_verdict_there_is_no_map_and_what_was_seen_of_the_image_is_told(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
 ) -> None:
-    viewer.add_image(noise(24, 32))
-    run()
+    viewer.add_image(noise(24, 32), name="nuclei")
     assert widget._panel.fold.widget.native.isHidden()
+    run()
+    assert widget.controls.headline.native.isHidden()
     assert widget.controls.maps_row.native.isHidden()
+    assert not widget._panel.fold.widget.native.isHidden()
+    assert widget.controls.details.value.startswith(
+        "nuclei [sharp ×2]: This image is already sharp"
+    )
 
 
 def test_no_map_is_a_layer_before_it_is_asked_for_and_one_is_shown_at_a_time(

@@ -77,7 +77,7 @@ class Arrivals:
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
         self._told: list[str] = []  # how those that have ended came to their end
         self._note = ""  # what the user should know of its result
-        self._noted = ""  # and of its image, while it is restored
+        self._noted: Noted | None = None  # and of its image, while it is restored
         self._doing = ""
         self._whole: Callable[[], Image | None] | None = (
             None  # a result on disk that is being assessed
@@ -115,7 +115,7 @@ class Arrivals:
                 show_life(controls)
             self._parts.say(step)
         elif isinstance(step, Noted):
-            self._noted = step.sentence
+            self._noted = step
             self._say_what_is_done()
         elif isinstance(step, Opened):
             self._went_on = step.done > 0
@@ -133,13 +133,13 @@ class Arrivals:
                 show_progress(controls, step.fraction, wording.time_left(step.remaining_s))
 
     def _say_what_is_done(self) -> None:
-        self._parts.say(f"{self._doing} {self._noted}".strip())
+        self._parts.say(f"{self._doing} {self._noted.sentence if self._noted else ''}".strip())
 
     def on_end(self, outcome: Restored | Saved | JobFailed | None) -> None:
         """Show what a job has made, or say why there is nothing."""
         scans, whole = self._parts.scans, self._whole
         was_open = scans.open_path is not None
-        self._whole, self._noted = None, ""
+        self._whole = None
         shown = scans.end(
             outcome if isinstance(outcome, JobFailed | Saved) and not whole else None, self._source
         )
@@ -166,6 +166,7 @@ class Arrivals:
         else:
             self._show(outcome, shown, was_open=was_open)
             self._tell_made()
+        self._noted = None
         show_life(self._parts.controls)
         self._tell_end(" ".join(self._told))
 
@@ -182,6 +183,8 @@ class Arrivals:
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
         if result is not None:
+            if self._noted is not None:
+                self._parts.verdicts.note(result, self._noted)
             self._parts.sharpness.adopt(
                 result, made.soft, () if isinstance(made, Restored) else made.levels
             )

@@ -51,10 +51,10 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     plan = yield from map_steps(planned, measuring_in_words)
     check = job.trust and trust.fits_in_memory(plan)
     examinations: tuple[Examination, ...] = ()
-    if check:
+    if check or not job.preview:
         looking = examining(image, plan, model, job.binning)
         examinations = yield from map_steps(looking, lambda _: trust.LOOKING)
-        yield Noted(trust.fit_in_words(examinations))
+        yield trust.noted(examinations)
     steps = restoring_to_memory(image, plan, model, ensemble=job.ensemble, explain=check)
     (data, explanation, spread), seconds = yield from timed(steps)
     soft = yield from _softened(job, data, known)

@@ -208,9 +208,22 @@ class JobFailed:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What is to be known of the image while it is restored, in one sentence or a few."""
+    """What is to be known of an image that is restored.
+
+    Attributes
+    ----------
+    sentence : str
+        One or a few.
+    advised_binning : int
+        By how many of its pixels along y and x the image, in all of its channels, is better
+        averaged first; 1 for not at all.
+    stronger_model : str or None
+        Name of a model that knows the blur of one of the channels, which this one does not.
+    """
 
     sentence: str
+    advised_binning: int = 1
+    stronger_model: str | None = None
 
 
 def timed(

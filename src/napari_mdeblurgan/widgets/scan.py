@@ -165,6 +165,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     request = Request(
         output=path,
         options=options,
+        examines=True,
         ensemble=job.ensemble,
         maps=job.trust,
         identity=identity,
@@ -194,8 +195,7 @@ def _carried_out(
                 case Looking():
                     yield trust.LOOKING
                 case Planned(plan, examinations, scan):
-                    if job.trust:
-                        yield Noted(trust.fit_in_words(examinations))
+                    yield trust.noted(examinations)
                     # before the first block is chosen: the layer comes later, its view later still
                     if scan is not None and job.seen is not None:
                         scan.want(*job.seen)

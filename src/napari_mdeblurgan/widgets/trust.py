@@ -15,6 +15,7 @@ import psutil
 
 from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
+from napari_mdeblurgan.widgets.job import Noted
 from napari_mdeblurgan.widgets.only_here import cut
 from napari_mdeblurgan.widgets.placement import enlarged
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and "
     "which estimate was used, which Trust maps shows, and a line that sums it up. On the CPU it "
-    "takes about as long again."
+    "takes up to two thirds as long again."
 )
 ENSEMBLE_TIP = (
     "Restore the image eight times, flipped and turned, and take the average: a little better, "
@@ -102,18 +103,9 @@ class Trusted:
     binning: int = 1
 
     @property
-    def advised_binning(self) -> int:
-        """By how many of its pixels along y and x the image, in all of its channels, is better
-        averaged first; 1 for not at all.
-        """
-        estimates = self.assessment.estimates
-        return min((each.examination.advised_binning for each in estimates), default=1)
-
-    @property
-    def stronger_model(self) -> str | None:
-        """Name of a model that knows the blur of one of the channels, which this one does not."""
-        names = (each.examination.stronger for each in self.assessment.estimates)
-        return next((name for name in names if name), None)
+    def noted(self) -> Noted:
+        """What is to be known of the image."""
+        return noted([each.examination for each in self.assessment.estimates])
 
 
 # ---- within a job, on its thread
@@ -129,14 +121,21 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def fit_in_words(examinations: Sequence[Examination]) -> str:
-    """What is to be known of an image before it is restored: of several channels, of those that do
-    not fit the model.
+def noted(examinations: Sequence[Examination]) -> Noted:
+    """What is to be known of an image: of several channels, the sentences on those that do not fit
+    the model.
     """
     odd = [(number, each.sentence) for number, each in enumerate(examinations) if not each.fits]
-    if len(examinations) == 1 or not odd:
-        return examinations[0].sentence if examinations else ""
-    return " ".join(f"Channel {number}: {sentence}" for number, sentence in odd)
+    words = (
+        examinations[0].sentence
+        if examinations and (len(examinations) == 1 or not odd)
+        else " ".join(f"Channel {number}: {sentence}" for number, sentence in odd)
+    )
+    return Noted(
+        words,
+        min((each.advised_binning for each in examinations), default=1),
+        next((each.stronger for each in examinations if each.stronger), None),
+    )
 
 
 def assessed(

@@ -95,10 +95,11 @@ class VerdictPanel:
         show_line(controls.headline, self._verdicts.headline(active, source, chosen))
         controls.details.value = self._verdicts.sentence(active, source)
         self.fold.widget.visible = bool(controls.details.value)
-        self.advised_binning = self._verdicts.advised_binning(active, source)
+        noted = self._verdicts.noted(active, source)
+        self.advised_binning = 1 if noted is None else noted.advised_binning
         controls.halve_again.visible = self.advised_binning > 1
         tell_averaging(controls.halve_again, self.advised_binning, " and run again")
-        self.advised_model = self._verdicts.advised_model(active, source)
+        self.advised_model = None if noted is None else noted.stronger_model
         controls.strong_again.visible = self.advised_model in controls.model.choices
         controls.strong_again.tooltip = STRONG_TIP.format(self.advised_model)
         self._show_maps()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from napari.layers import Image
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
+    from napari_mdeblurgan.widgets.job import Noted
+
 
 class Verdicts:
     """Remembers, as long as a result is there, what was found out about it.
@@ -39,6 +41,11 @@ class Verdicts:
     def __init__(self, viewer: Viewer, pairs: Pairs) -> None:
         self._viewer, self._pairs = viewer, pairs
         self._last: ref[Image] | None = None
+        self._noted: WeakKeyDictionary[Image, Noted] = WeakKeyDictionary()
+
+    def note(self, result: Image, noted: Noted) -> None:
+        """Note what is to be known of the image that `result` was made from."""
+        self._noted[result] = noted
 
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
         """Note what was found out about `result`."""
@@ -86,7 +93,10 @@ class Verdicts:
             self._last = ref(result)
             return f"{result.name}: {trust.as_shown(trusted, result).assessment.sentence}"
         words = _kept_sentence(active)
-        return f"{active.name}: {words}" if active is not None and words else ""
+        if active is not None and words:
+            return f"{active.name}: {words}"
+        result = self._unassessed(active, source)
+        return "" if result is None else f"{result.name}: {self._noted[result].sentence}"
 
     def headline(
         self, active: Layer | None, source: Image | None, chosen: Image | None = None
@@ -114,26 +124,23 @@ class Verdicts:
         words = headline_html(line)
         return f"{html.escape(name)}: {words}" if isinstance(name, str) else words
 
-    def advised_binning(self, active: Layer | None, source: Image | None) -> int:
-        """By how many of its pixels along y and x the chosen image is better averaged before it is
-        restored, where what is said is of a result of it; 1 for not at all.
+    def noted(self, active: Layer | None, source: Image | None) -> Noted | None:
+        """What is to be known of the chosen image, where what is said is of a result of it, or
+        nothing is said because nothing was assessed.
         """
-        found = self._said_of(active, source)
-        return 1 if found is None else found.advised_binning
-
-    def advised_model(self, active: Layer | None, source: Image | None) -> str | None:
-        """Name of the model that knows the blur of the chosen image, where what is said is of a
-        result of one that does not.
-        """
-        found = self._said_of(active, source)
-        return None if found is None else found.stronger_model
-
-    def _said_of(self, active: Layer | None, source: Image | None) -> trust.Trusted | None:
-        """What is said, if it is of a result of the chosen image."""
         found = self._said(active, source)
-        if found is None or source is None or self._pairs.source_of(found[0]) is not source:
+        result = self._unassessed(active, source) if found is None else found[0]
+        if result is None or source is None or self._pairs.source_of(result) is not source:
             return None
-        return found[1]
+        return self._noted.get(result) if found is None else found[1].noted
+
+    def _unassessed(self, active: Layer | None, source: Image | None) -> Image | None:
+        """The result that is selected, or the newest of the chosen image, where something is noted
+        of it.
+        """
+        results = [active] if isinstance(active, Image) and is_result_layer(active) else []
+        results = results or ([] if source is None else self._pairs.results_of(source)[::-1])
+        return next((each for each in results if each in self._noted), None)
 
     def _said(
         self, active: Layer | None, source: Image | None
