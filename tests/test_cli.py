@@ -337,3 +337,32 @@ def test_a_command_whose_streams_are_closed_runs_all_the_same() -> None:
     )
     done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'], check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["models"], ["info"]])
+def test_what_cannot_be_printed_ends_in_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "napari_mdeblurgan", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            check=False,
+        )
+    assert done.returncode == 1
+    assert_one_line(done.stderr, "what is printed cannot be written (no space left on device)")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no folder that somebody is in")
+def test_a_current_folder_that_was_removed_is_named(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    code, _, error = run("restore", "a.tif", "b.tif")
+    assert code == 2
+    assert_one_line(error, "the current folder has been removed")

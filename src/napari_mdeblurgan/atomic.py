@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import BinaryIO
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import no_file, real_path
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the names of files that are being written
 
 
@@ -128,6 +130,27 @@ def _take_place(new: Path, target: Path, old: Path) -> None:
         if replaces_folder:
             old.rename(target)
         raise
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder for what is needed on the way; it is gone afterwards.
+
+    Raises
+    ------
+    FileError
+        If there is no room for it.
+    """
+    place = Path(tempfile.gettempdir())
+    try:
+        with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as name:
+            yield Path(name)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        raise FileError(
+            f"Temporary files cannot be written to {place}: {reason_of(error, place)} with TMPDIR."
+        ) from error
 
 
 def reason_of(error: OSError, folder: Path) -> str:

@@ -15,6 +15,7 @@ import typer
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.commands.batch import batch
+from napari_mdeblurgan.commands.common import not_printed, print_no_more
 from napari_mdeblurgan.commands.demo import demo
 from napari_mdeblurgan.commands.evaluate import evaluate
 from napari_mdeblurgan.commands.export import export_model, import_model
@@ -26,7 +27,7 @@ from napari_mdeblurgan.commands.pairs import pairs
 from napari_mdeblurgan.commands.restore import restore
 from napari_mdeblurgan.commands.simulate import simulate
 from napari_mdeblurgan.commands.train import train
-from napari_mdeblurgan.plain_text import Escaping
+from napari_mdeblurgan.plain_text import Escaping, NotPrinted
 
 app = typer.Typer(
     name="mdeblurgan",
@@ -57,7 +58,18 @@ def main() -> None:
         contextlib.redirect_stdout(Escaping(sys.stdout)),
         contextlib.redirect_stderr(Escaping(sys.stderr)),
     ):
-        app(prog_name="mdeblurgan")
+        try:
+            try:
+                app(prog_name="mdeblurgan")
+            finally:
+                sys.stdout.flush()  # when Python ends it would be too late for a sentence
+        except BrokenPipeError:  # whoever read it has seen enough
+            print_no_more()
+            sys.exit(1)
+        except NotPrinted as error:
+            print_no_more()
+            print(f"mdeblurgan: {not_printed(error)}", file=sys.stderr)
+            sys.exit(1)
 
 
 def _stand_in_for_closed_streams() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 _BLANK = str.maketrans("\t\n\r\v\f\u2028\u2029", " " * 7)
@@ -68,6 +69,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
+class NotPrinted(OSError):
+    """What is printed cannot be written, as where it goes into a file on a full disk."""
+
+
 class Escaping:
     """A text stream that hands on what is written to it as `for_terminal` has it.
 
@@ -80,8 +85,14 @@ class Escaping:
     def write(self, text: str) -> int:
         """Write text; gives the number of letters of `text`."""
         returned = text[:1] if isinstance(text, str) and text.startswith("\r") else ""
-        self._stream.write(returned + for_terminal(text[len(returned) :]))
+        with _printing():
+            self._stream.write(returned + for_terminal(text[len(returned) :]))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is still kept back."""
+        with _printing():
+            self._stream.flush()
 
     def writelines(self, lines: Any) -> None:
         """Write one text after the other."""
@@ -90,3 +101,13 @@ class Escaping:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise NotPrinted(error.errno, error.strerror) from error

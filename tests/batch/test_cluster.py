@@ -408,3 +408,11 @@ def test_a_worker_of_another_version_that_joins_late_does_nothing(
     ):
         list(batch.steps())
     assert not names_in(tmp_path / "out")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows blocks no signals")
+def test_ctrl_c_does_not_reach_processes_while_they_are_loaded() -> None:
+    with cluster.connected(None, 1) as client:
+        blocked = client.run(lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    assert [signal.SIGINT in each for each in blocked.values()] == [True]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from napari_mdeblurgan.cli import app
 from napari_mdeblurgan.evaluation import evaluate as module
 from napari_mdeblurgan.evaluation.cost import Cost
+from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED
 from napari_mdeblurgan.evaluation.methods import Method
+from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.model import Model, save_model
 
 
@@ -139,3 +141,19 @@ def test_models_of_the_same_weights_are_judged_once_and_that_is_said(
         table = (tmp_path / "out" / name).read_text(encoding="utf-8")
         assert "tiny" in table
         assert "copy" not in table
+
+
+@pytest.mark.parametrize("kind", [(), ("--real",)])
+def test_a_folder_in_which_another_evaluation_is_at_work_is_left_to_it(
+    images: Path, model: str, tmp_path: Path, kind: tuple[str, ...]
+) -> None:
+    output = tmp_path / "out"
+    words = ["evaluate", images, "--models", model, "--output", output, "--device", "cpu", *kind]
+    if kind:
+        (images / "c.png").unlink()
+        (images / "b.png").write_bytes((images / "a.png").read_bytes())
+    with locked(output, output / WHILE_MEASURED, "evaluation"):
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 1, done.output
+        assert f"Another evaluation is at work in {output}" in done.stderr
+        assert [each.name for each in output.iterdir()] == [WHILE_MEASURED]

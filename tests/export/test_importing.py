@@ -4,8 +4,10 @@ touched.
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from napari_mdeblurgan.errors import MdeblurganError, ModelError
+from napari_mdeblurgan.export import importing
 from napari_mdeblurgan.export.importing import import_package
 from napari_mdeblurgan.model import Model, load_model, read_card, save_model
 
@@ -166,3 +169,19 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, pack, weights: bytes) -> 
 def test_loading_a_package_says_to_import_it(pack, weights: bytes) -> None:
     with pytest.raises(ModelError, match="mdeblurgan import"):
         load_model(pack({"a.safetensors": weights}))
+
+
+def test_where_there_is_no_room_to_unpack_the_folder_of_temporary_files_is_named(
+    pack, weights: bytes, models_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = pack({"a.safetensors": weights})
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(importing, "_take", full)
+    assert refusal(path) == (
+        f"Temporary files cannot be written to {tmp_path}: the disk is full; make room or choose "
+        "another folder with TMPDIR."
+    )
+    assert not models_folder.exists() or not list(models_folder.iterdir())

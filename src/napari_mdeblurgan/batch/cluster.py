@@ -13,10 +13,13 @@ import logging
 import math
 import os
 import secrets
+import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -76,28 +79,60 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
     threads = max(1, (os.cpu_count() or 1) // count)
     environment = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
     others = set(SpecCluster._instances)
+    with _loop_of_processes() as loop:
+        try:
+            cluster = LocalCluster(
+                loop=loop,
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                security=True,  # nobody else on this machine can have these processes do something
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,
+                env=environment,
+                preload=["napari_mdeblurgan.batch.worker"],
+            )
+        except (OSError, RuntimeError, TimeoutError, ImportError) as error:
+            raise ClusterError(
+                f"{count} worker processes do not start ({_short(error)}); ask for fewer."
+            ) from error
+        except KeyboardInterrupt:
+            for half_begun in set(SpecCluster._instances) - others:
+                half_begun.shutdown_on_close = False  # closing it when Python ends would fail
+            raise
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield client
+
+
+@contextmanager
+def _loop_of_processes() -> Iterator[Any]:
+    """A loop in whose thread Ctrl-C is blocked, and so in the processes that begin there: one that
+    is still being loaded would end with a traceback. They end with this process, anyway.
+    """
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    with _ctrl_c_blocked():
+        runner.start()
     try:
-        cluster = LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            security=True,  # nobody else on this machine can have these processes do something
-            memory_limit=None,
-            silence_logs=logging.CRITICAL,
-            env=environment,
-            preload=["napari_mdeblurgan.batch.worker"],
-        )
-    except (OSError, RuntimeError, TimeoutError, ImportError) as error:
-        raise ClusterError(
-            f"{count} worker processes do not start ({_short(error)}); ask for fewer."
-        ) from error
-    except KeyboardInterrupt:
-        for half_begun in set(SpecCluster._instances) - others:
-            half_begun.shutdown_on_close = False  # closing it when Python ends would fail
-        raise
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
+        yield runner.loop
+    finally:
+        runner.stop()
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """What a thread or process begins with that begins here; Windows knows no such thing."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, with the first process, would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_scheduler(address: str) -> None:

@@ -20,7 +20,7 @@ import typer
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.folders import at_home
-from napari_mdeblurgan.plain_text import for_terminal
+from napari_mdeblurgan.plain_text import NotPrinted, for_terminal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +53,7 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
             ended_like_interrupted(),
             _shown_traceback() if context.obj else contextlib.nullcontext(),
         ):
+            _check_current_folder()
             yield
     except WrongUse as error:
         fail(str(error), 2)
@@ -60,9 +61,12 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
         fail(str(error), 1)
     except MemoryError:
         fail("there is not enough memory; close other programs or crop the image.", 1)
-    except BrokenPipeError:  # whoever read our output has gone, so even the last flush would fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        print_no_more()
         fail("the output was closed before the work was done.", 1)
+    except NotPrinted as error:
+        print_no_more()
+        fail(not_printed(error), 1)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
@@ -81,6 +85,27 @@ def resumed_by(sentence: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(sentence) from None
+
+
+def print_no_more() -> None:
+    """Let what is printed lead nowhere: where that has failed, even the last flush would."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def not_printed(error: NotPrinted) -> str:
+    """Why the command could not go on printing, in a sentence."""
+    reason = (error.strerror or str(error)).lower()
+    return f"what is printed cannot be written ({reason}); mend that, or send it elsewhere."
+
+
+def _check_current_folder() -> None:
+    """Libraries that compute do not load where there is none."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise WrongUse(
+            "the current folder has been removed; change to one that is there."
+        ) from None
 
 
 def quoted(path: object) -> str:

@@ -22,7 +22,7 @@ from napari_mdeblurgan.evaluation.comparison import (
 )
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images, fundus_squares
-from napari_mdeblurgan.evaluation.ledger import Ledger
+from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED, Ledger
 from napari_mdeblurgan.evaluation.methods import (
     OURS,
     Method,
@@ -40,6 +40,7 @@ from napari_mdeblurgan.evaluation.protocol import (
 )
 from napari_mdeblurgan.evaluation.report import Evaluation, write_evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
+from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 
@@ -109,51 +110,58 @@ def evaluation_steps(options: EvaluationOptions) -> Generator[EvaluationStep, No
     protocols = {name: PROTOCOLS[name] for name in options.protocols}
     conditions = [condition for each in protocols.values() for condition in each]
     flat = [condition for condition in conditions if condition.protocol == "physical"][:1]
-    table = Ledger(options.output / "scores.csv", Score, SCORE_KEYS)
-    flats = Ledger(options.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
-    expenses = Ledger(options.output / "costs.csv", Cost, COST_KEYS)
-    every = {
-        method.identity: (method, comparison)
-        for comparison in comparisons
-        for method in comparison.methods
-    }
-    total = sum(len(c.images) * len(c.methods) * len(conditions) for c in comparisons) + len(every)
-    done, finished = 0, []
-    for comparison in comparisons:
-        found = []
-        for score in scores(comparison.images, comparison.methods, conditions, table):
-            found.append(score)
+    with locked(
+        options.output, options.output / WHILE_MEASURED, "evaluation", temporary=True
+    ) as lock:
+        table = Ledger(options.output / "scores.csv", Score, SCORE_KEYS)
+        flats = Ledger(options.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
+        expenses = Ledger(options.output / "costs.csv", Cost, COST_KEYS)
+        every = {
+            method.identity: (method, comparison)
+            for comparison in comparisons
+            for method in comparison.methods
+        }
+        total = sum(len(c.images) * len(c.methods) * len(conditions) for c in comparisons) + len(
+            every
+        )
+        done, finished = 0, []
+        for comparison in comparisons:
+            found = []
+            for score in scores(comparison.images, comparison.methods, conditions, table):
+                found.append(score)
+                done += 1
+                yield EvaluationStep(
+                    done, total, f"{score.image}, {score.condition}, {score.method}"
+                )
+            channels = 3 if comparison.kind == "colour" else 1
+            noise = [
+                each
+                for condition in flat
+                for each in backgrounds(comparison.methods, channels, condition, flats)
+            ]
+            finished.append(replace(comparison, scores=tuple(found), backgrounds=tuple(noise)))
+        costs = []
+        for method, comparison in every.values():
+            channels = 3 if comparison.kind == "colour" else 1
+            label = device_label(device if method.channels else "cpu")
+            cost = expenses.find(method_id=method.identity, device=label)
+            if cost is None:
+                cost = measure(method, channels, device, label)
+                expenses.add(cost)
+            costs.append(replace(cost, method=method.name))
             done += 1
-            yield EvaluationStep(done, total, f"{score.image}, {score.condition}, {score.method}")
-        channels = 3 if comparison.kind == "colour" else 1
-        noise = [
-            each
-            for condition in flat
-            for each in backgrounds(comparison.methods, channels, condition, flats)
-        ]
-        finished.append(replace(comparison, scores=tuple(found), backgrounds=tuple(noise)))
-    costs = []
-    for method, comparison in every.values():
-        channels = 3 if comparison.kind == "colour" else 1
-        label = device_label(device if method.channels else "cpu")
-        cost = expenses.find(method_id=method.identity, device=label)
-        if cost is None:
-            cost = measure(method, channels, device, label)
-            expenses.add(cost)
-        costs.append(replace(cost, method=method.name))
-        done += 1
-        yield EvaluationStep(done, total, f"cost of {method.name}")
-    evaluation = Evaluation(
-        data=data,
-        device=device_label(device),
-        protocols=protocols,
-        comparisons=tuple(finished),
-        costs=tuple(costs),
-        figures=draw(options.output, finished, protocols, curves),
-        notes=(*skipped, *same, *_unused(loaded, finished)),
-    )
-    write_evaluation(options.output / "report.md", evaluation)
-    return evaluation
+            yield EvaluationStep(done, total, f"cost of {method.name}")
+        evaluation = Evaluation(
+            data=data,
+            device=device_label(device),
+            protocols=protocols,
+            comparisons=tuple(finished),
+            costs=tuple(costs),
+            figures=draw(options.output, finished, protocols, curves),
+            notes=(*filter(None, [lock.note]), *skipped, *same, *_unused(loaded, finished)),
+        )
+        write_evaluation(options.output / "report.md", evaluation)
+        return evaluation
 
 
 def _images(options: EvaluationOptions) -> tuple[list[SharpPart], list[str], str]:

@@ -17,6 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.own_folder import open_own, refuse_links
 from napari_mdeblurgan.plain_text import for_spreadsheet, from_spreadsheet
 
+WHILE_MEASURED = ".lock"  # a lock in the folder of ledgers
 _Record = TypeVar("_Record")
 
 

@@ -12,14 +12,13 @@ import lzma
 import re
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model import BUNDLED_FOLDER, load_model, read_card, user_model_folder
@@ -62,8 +61,8 @@ def import_package(
         If it cannot be written.
     """
     path = at_home(path)
-    with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as folder:
-        taken = Path(folder) / f"{path.stem[:80] or 'model'}{SUFFIX}"
+    with temporary_folder() as folder:
+        taken = folder / f"{path.stem[:80] or 'model'}{SUFFIX}"
         with _opened(path) as archive:
             _take(archive, _model_in(archive, path.name), taken, path.name)
         name = name or read_card(taken).name
@@ -93,6 +92,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             f"{path.name} is no archive that can be read ({reason}); fetch or export it again."
         ) from None
     except OSError as error:
+        if error.errno in NO_SPACE:  # where it is unpacked
+            raise
         raise ExportError(
             f"{path} cannot be unpacked ({error.strerror or error}); mend that and try again."
         ) from None

@@ -4,7 +4,6 @@ and documentation.
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.atomic import replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
 from napari_mdeblurgan.export.description import (
     Author,
@@ -73,8 +72,8 @@ def export_package(
             f"{model.card.name} has no licence in its card; name one with --licence, such as "
             "CC-BY-4.0."
         )
-    with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as name:
-        folder, files = Path(name), Files(safetensors=f"{model.card.name}.safetensors")
+    with temporary_folder() as folder:
+        files = Files(safetensors=f"{model.card.name}.safetensors")
         content = description(model, files, tuple(authors), licence)
         _write_files(model, folder, files, licence)
         check_description(folder, content)

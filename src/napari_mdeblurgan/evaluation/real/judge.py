@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.errors import ImageError, ModelError
-from napari_mdeblurgan.evaluation.ledger import Ledger
+from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED, Ledger
 from napari_mdeblurgan.evaluation.methods import named_models
 from napari_mdeblurgan.evaluation.real.cases import LeftOut, cases, count
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, model_contenders
 from napari_mdeblurgan.evaluation.real.pictures import drawn
 from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scores_of
 from napari_mdeblurgan.evaluation.real.sets import RealSet, find_sets
+from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.device import device_label, pick_device
@@ -112,29 +113,33 @@ def evaluate_real(options: RealOptions) -> Generator[RealStep, None, RealEvaluat
     device = pick_device(options.device)
     models, same = named_models(options.models)
     notes += same
-    table = Ledger(options.output / "scores.csv", RealScore, REAL_KEYS)
-    lists = {real: contenders(real, models, options, device) for real in found}
-    total = sum(count(real) * len(each) for real, each in lists.items())
-    done, scores = 0, []
-    pictures: dict[str, list[tuple[str, str]]] = {}
-    for name in dict.fromkeys(real.name for real in found):
-        group = {real: each for real, each in lists.items() if real.name == name}
-        own = []
-        for real, listed in group.items():
-            for case in cases(real):
-                at = f"{name}, {case.name}"
-                if isinstance(case, LeftOut):
-                    notes.append(f"{at} was left out: {case.why}")
-                else:
-                    for score in scores_of(case, listed, table):
-                        own.append(score)
-                        yield RealStep(done, total, f"{at}, {score.method}")
-                done += len(listed)
-                yield RealStep(done, total, at)
-        if options.pictures:
-            pictures[name] = drawn(options.output, group, own)
-            yield RealStep(done, total, f"{name}, pictures")
-        scores += own
+    with locked(
+        options.output, options.output / WHILE_MEASURED, "evaluation", temporary=True
+    ) as lock:
+        notes += filter(None, [lock.note])
+        table = Ledger(options.output / "scores.csv", RealScore, REAL_KEYS)
+        lists = {real: contenders(real, models, options, device) for real in found}
+        total = sum(count(real) * len(each) for real, each in lists.items())
+        done, scores = 0, []
+        pictures: dict[str, list[tuple[str, str]]] = {}
+        for name in dict.fromkeys(real.name for real in found):
+            group = {real: each for real, each in lists.items() if real.name == name}
+            own = []
+            for real, listed in group.items():
+                for case in cases(real):
+                    at = f"{name}, {case.name}"
+                    if isinstance(case, LeftOut):
+                        notes.append(f"{at} was left out: {case.why}")
+                    else:
+                        for score in scores_of(case, listed, table):
+                            own.append(score)
+                            yield RealStep(done, total, f"{at}, {score.method}")
+                    done += len(listed)
+                    yield RealStep(done, total, at)
+            if options.pictures:
+                pictures[name] = drawn(options.output, group, own)
+                yield RealStep(done, total, f"{name}, pictures")
+            scores += own
     if not scores:
         raise ImageError(f"No image can be judged: {notes[-1]}")
     used = {score.method_id.split()[0] for score in scores}
