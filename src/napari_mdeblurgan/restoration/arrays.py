@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -123,27 +122,6 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
             f"This {type(image).__name__} cannot be read: {error}; pass an array of numbers in "
             "memory that numpy can take."
         ) from error
-
-
-class ReadInTurn:
-    """A lazy array for several threads, which read it one at a time: nobody knows whether its
-    source bears more.
-
-    Parameters
-    ----------
-    image : array
-        See `is_lazy`.
-    lock : Lock
-        Held while a part is read; it may be that of other arrays as well.
-    """
-
-    def __init__(self, image: Any, lock: Lock) -> None:
-        self.shape, self.dtype, self.ndim = image.shape, image.dtype, image.ndim
-        self._image, self._lock = image, lock
-
-    def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
-        with self._lock:
-            return read(self._image, index)
 
 
 @dataclass(frozen=True, slots=True)

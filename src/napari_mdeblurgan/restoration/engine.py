@@ -28,6 +28,7 @@ from napari_mdeblurgan.restoration.operations import (
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import TileGrid
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
@@ -123,7 +124,8 @@ def restore_steps(
             "make a new plan."
         )
     windows = yield from _windows(image, plan)
-    operation = restoring_operation(image, plan, windows, model, explain=tell is not None)
+    source = read_in_turn(image)
+    operation = restoring_operation(source, plan, windows, model, explain=tell is not None)
     arrays = {RESULT: np.empty(plan.output_shape, plan.dtype)}
     most = fitting_batch(model.card, plan.tile, plan.device, plan.precision)
     yield from _in_memory(Todo(_places(plan, plan.grid), most), plan, operation, arrays, tell)

@@ -23,6 +23,7 @@ from napari_mdeblurgan.restoration.intensity import (
     square_blocks,
 )
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.steps import finished, map_steps
 
 
@@ -77,6 +78,7 @@ def _so_far(entry: int, entries: int, fraction: float) -> float:
 
 
 def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
+    image = read_in_turn(image)
     if not rgb:
         refuse_label_map(image)
     axes = 3 if rgb else 2

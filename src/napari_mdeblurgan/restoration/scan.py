@@ -26,6 +26,7 @@ from napari_mdeblurgan.restoration.operations import (
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.scan_job import settling
 from napari_mdeblurgan.restoration.scan_spread import create_spread
@@ -202,7 +203,7 @@ class Scan:
         """Restore blocks, once or in eight orientations each; the spread of each is written before
         its mean.
         """
-        image, plan, model = self._source.data, self.plan, self._model
+        image, plan, model = read_in_turn(self._source.data), self.plan, self._model
         windows = plan.windows or ()
         operation: Operation
         if self._ensemble:  # a block is written at once: it holds the work of eight

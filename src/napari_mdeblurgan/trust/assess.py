@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import ReadInTurn, is_lazy, read
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.crew import MOST_READERS
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished
@@ -192,9 +193,7 @@ def assess_steps(
     plan, start = trust.restoration, time.perf_counter()
     maps = MapsInMemory(trust) if maps is None else maps
     lock = Lock()
-    image, restored, spread = (
-        ReadInTurn(each, lock) if is_lazy(each) else each for each in (image, restored, spread)
-    )
+    image, restored, spread = (read_in_turn(each, lock) for each in (image, restored, spread))
     sums = Sums()
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
     done = 0

@@ -15,6 +15,7 @@ from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
@@ -151,6 +152,7 @@ def examine_all(
     """Examine an image once for each of its windows of intensity; see `examine`, which need not be
     `calibrated`.
     """
+    image = read_in_turn(image)
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     calibration = error_calibration(card) if calibrated else None
     return tuple(

@@ -105,7 +105,7 @@ class Trusted:
     @property
     def noted(self) -> Noted:
         """What is to be known of the image."""
-        return noted([each.examination for each in self.assessment.estimates])
+        return noted_of([each.examination for each in self.assessment.estimates])
 
 
 # ---- within a job, on its thread
@@ -121,7 +121,7 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def noted(examinations: Sequence[Examination]) -> Noted:
+def noted_of(examinations: Sequence[Examination]) -> Noted:
     """What is to be known of an image: of several channels, the sentences on those that do not fit
     the model.
     """
