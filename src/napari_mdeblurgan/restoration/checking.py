@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -18,6 +18,26 @@ from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
+
+MOST_CHANNELS = 16  # that a last axis so short is taken for, where the planes are much larger
+
+
+def checked_card(model: Any) -> ModelCard:
+    """The card of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is no model.
+    """
+    if not hasattr(model, "card"):
+        what = repr(model) if isinstance(model, str) else f"This {type(model).__name__}"
+        raise ModelError(
+            f"{what} is no model; pass what `load_model` returns, as in "
+            '`restore(image, load_model("gray-x2"))`.'
+        )
+    card: ModelCard = model.card
+    return card
 
 
 def check_dtype(dtype: np.dtype) -> None:
@@ -80,6 +100,20 @@ def check_shape(shape: tuple[int, ...], rgb: bool) -> None:
         raise ImageError(
             f"The image is {height} × {width} pixels; at least 2 are needed along y and along x."
         )
+
+
+def look_for_channels_last(shape: tuple[int, ...], rgb: bool) -> tuple[str, ...]:
+    """A warning if the last axis, which is taken for x, is more likely one of channels."""
+    if rgb or len(shape) < 3:
+        return ()
+    rows, height, width = shape[-3:]
+    if width > MOST_CHANNELS or 4 * width > min(rows, height):
+        return ()
+    return (
+        f"The image is taken for {math.prod(shape[:-2])} planes of {height} × {width} pixels; if "
+        "its last axis holds channels, move them before y and x, as `numpy.moveaxis(image, -1, 0)` "
+        "does.",
+    )
 
 
 def leading_axis(axis: int, leading: int, ndim: int) -> int:

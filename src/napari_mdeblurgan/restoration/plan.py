@@ -24,6 +24,7 @@ from napari_mdeblurgan.restoration.checking import (
     given_windows,
     has_colours,
     leading_axis,
+    look_for_channels_last,
     look_for_missing,
     per_axis,
 )
@@ -313,7 +314,9 @@ def planning(
     if in_memory:
         check_result_memory(shape, leading, area, factor, dtype)
     windows = given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
-    missing = () if is_lazy(image) else look_for_missing(image, leading, area)
+    doubts = look_for_channels_last(shape, colour)
+    if not is_lazy(image):
+        doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
@@ -351,5 +354,5 @@ def planning(
         scale=tuple(new_scale),
         translate=tuple(new_translate),
         model=card.name,
-        warnings=(*remarks, *missing, *filter(None, [not_trained_for(factor, card)])),
+        warnings=(*remarks, *doubts, *filter(None, [not_trained_for(factor, card)])),
     )
