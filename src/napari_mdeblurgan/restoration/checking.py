@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -116,20 +116,28 @@ def look_for_channels_last(shape: tuple[int, ...], rgb: bool) -> tuple[str, ...]
     )
 
 
-def leading_axis(axis: int, leading: int, ndim: int) -> int:
-    """An axis of an image of `ndim` axes, counted from the first one; -1 is the last.
+def checked_channel_axes(
+    axes: int | Iterable[int] | None, leading: int, ndim: int
+) -> tuple[int, ...]:
+    """Axes of an image of `ndim` axes, counted from the first one and in their order; -1 is the
+    last.
 
     Raises
     ------
     ImageError
-        If it is none of the `leading` ones.
+        If one is no whole number, or none of the `leading` ones.
     """
-    position = axis + ndim if axis < 0 else axis
-    if not 0 <= position < leading:
-        raise ImageError(
-            f"The channel axis {axis} is not one of the {leading} axes before y and x."
-        )
-    return position
+    given = () if axes is None else axes if isinstance(axes, Iterable) else (axes,)
+    found = set()
+    for axis in given:
+        position = axis + (ndim if axis < 0 else 0) if isinstance(axis, Integral) else -1
+        if not 0 <= position < leading:
+            raise ImageError(
+                f"The channel axis {axis!r} is not one of the {leading} axes before y and x; these "
+                "are counted from 0."
+            )
+        found.add(int(position))
+    return tuple(sorted(found))
 
 
 def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
