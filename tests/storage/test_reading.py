@@ -360,3 +360,21 @@ def test_a_description_copied_from_a_larger_image_does_not_hide_the_note_of_the_
     image = read_image(tmp_path / "a.tif")
     assert image.axes == "ZYX"
     np.testing.assert_array_equal(image.data, part)
+
+
+@pytest.mark.parametrize(("height", "sizes"), [(6, {"X": 0.5, "Y": 0.25}), (3, {})])
+def test_ome_that_does_not_fit_the_planes_still_tells_the_sizes_of_pixels_as_large_an_image_has(
+    tmp_path: Path, height: int, sizes: dict[str, float]
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        COLOUR[:height],
+        description=OME_OF_TWO_CHANNELS,
+        photometric="rgb",
+        metadata=None,
+    )
+    for read in (read_image, open_image):
+        image = read(tmp_path / "a.tif")
+        assert (image.axes, image.pixel_size) == ("YXS", sizes)
+        assert image.channel_names == ()
+        np.testing.assert_array_equal(np.asarray(image.data), COLOUR[:height])
