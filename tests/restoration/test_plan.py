@@ -196,6 +196,15 @@ def test_bad_input_is_refused_in_one_sentence(
     assert "\n" not in str(refusal.value)
 
 
+def test_colours_that_come_first_are_refused_with_how_to_move_them(tiny_model: Models) -> None:
+    card = tiny_model(3).card
+    with pytest.raises(ImageError, match=r"gray-x2, or move its colours to the end, .*image, -3, "):
+        make_plan(np.zeros((3, 10, 10)), card)
+    for image, rgb in ((np.zeros((10, 10)), None), (np.zeros((3, 10, 10)), False)):
+        with pytest.raises(ImageError, match=r"such as gray-x2\.$"):
+            make_plan(image, card, rgb=rgb)
+
+
 def test_a_grey_image_is_refused_by_a_colour_model(tiny_model: Models) -> None:
     with pytest.raises(ImageError, match="for RGB images and this image is grey"):
         make_plan(np.zeros((10, 10)), tiny_model(3).card)

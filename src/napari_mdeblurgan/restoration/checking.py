@@ -66,9 +66,15 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
     looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
     if card.channels == 3:
         if rgb is False or not looks_rgb:
+            first = rgb is not False and len(shape) >= 3 and shape[-3] in (3, 4)
             raise ImageError(
                 f"The model {card.name} is for RGB images and this image is grey; choose a model "
-                "for grey images, such as gray-x2."
+                "for grey images, such as gray-x2"
+                + (
+                    ", or move its colours to the end, as `numpy.moveaxis(image, -3, -1)` does."
+                    if first
+                    else "."
+                )
             )
         return True
     if rgb or (rgb is None and looks_rgb):
