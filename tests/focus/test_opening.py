@@ -30,6 +30,20 @@ def test_the_planes_of_a_folder_come_as_people_count(tmp_path: Path) -> None:
     assert [int(np.asarray(plane).max()) for plane in stack.data] == list(range(11))
 
 
+def test_planes_as_a_shell_lists_them_come_as_people_count_and_others_as_they_are_named(
+    tmp_path: Path,
+) -> None:
+    files = numbered(tmp_path, 11)
+    downwards, jumbled = files[::-1], [files[3], *files[:3]]
+    for named, order in (
+        (sorted(files), range(11)),
+        (downwards, range(10, -1, -1)),
+        (jumbled, (3, 0, 1, 2)),
+    ):
+        planes = open_stack(named).data
+        assert [int(np.asarray(plane).max()) for plane in planes] == list(order)
+
+
 def test_a_stack_of_one_file_has_its_planes_first(tmp_path: Path) -> None:
     data = np.arange(3 * 2 * 12 * 16, dtype=np.uint16).reshape(3, 2, 12, 16)
     write_image(tmp_path / "stack.ome.tif", Micrograph(data, "ZCYX"))

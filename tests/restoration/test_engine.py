@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_mdeblurgan.errors import ImageError, MdeblurganError, OutOfMemory
+from napari_mdeblurgan.errors import ImageError, MdeblurganError, ModelError, OutOfMemory
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.engine import restore, restore_steps
@@ -331,3 +332,25 @@ def test_a_tile_that_overflows_is_computed_again_in_float32(
         restore(noise(40, 40), tiny_model(), precision="bfloat16", device="cpu")
     ).all()
     assert seen == ["bfloat16", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("gray-x2", "'gray-x2' is no model"), (np.zeros(3), "This ndarray is no")]
+)
+def test_what_is_no_model_is_refused_with_what_to_pass(model: object, told: str) -> None:
+    with pytest.raises(ModelError, match=f"{told}.*load_model"):
+        restore(noise(40, 40), model)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_channels_that_come_last_are_told_of(tiny_model: Models, lazy: bool) -> None:
+    image = da.from_array(noise(40, 48, 5)) if lazy else noise(40, 48, 5)
+    with pytest.warns(UserWarning, match=r"40 planes of 48 × 5 pixels; .*moveaxis\(image, -1, 0"):
+        assert restore(image, tiny_model()).shape == (40, 96, 10)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 16), (40, 30, 8), (40, 48, 17), (40, 5)])
+def test_narrow_planes_of_a_stack_are_no_reason_for_doubt(
+    tiny_model: Models, shape: tuple[int, ...]
+) -> None:
+    assert make_plan(noise(*shape), tiny_model().card).warnings == ()

@@ -102,6 +102,13 @@ def test_tiles_of_a_result_on_disk_end_at_its_chunks(tiny_model: Models, tmp_pat
     assert fine.tile == 512
 
 
+def test_channel_axes_may_come_as_any_numbers(tiny_model: Models) -> None:
+    image = np.zeros((3, 2, 10, 10))
+    for given in (1, np.int64(-3), [1], np.array([1]), {1}):
+        assert make_plan(image, tiny_model().card, channel_axis=given).window_axes == (1,)
+    assert make_plan(image, tiny_model().card, channel_axis=np.array([1, -4])).window_axes == (0, 1)
+
+
 def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> None:
     image = np.zeros((10, 10), np.float32)
     image[2, 3:5] = np.nan, np.inf
@@ -165,6 +172,8 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
         "3 values, but the image has 2 axes",
     ),
     ("channel axis is x", np.zeros((3, 10, 10)), {"channel_axis": 2}, "not one of the 1 axes"),
+    ("channel axis by name", np.zeros((3, 10, 10)), {"channel_axis": "c"}, "axis 'c' is not one"),
+    ("channel axis of nothing", np.zeros((3, 10, 10)), {"channel_axis": [0, None]}, "axis None is"),
     ("window upside down", np.zeros((10, 10)), {"window": (5, 1)}, "intensity range"),
     ("window of no numbers", np.zeros((10, 10)), {"window": (None, 1)}, "intensity range"),
     ("region of one pair", np.zeros((10, 10)), {"region": (0, 5)}, "y start"),
@@ -185,6 +194,15 @@ def test_bad_input_is_refused_in_one_sentence(
         make_plan(image, tiny_model().card, **wishes)
     assert str(refusal.value).endswith(".")
     assert "\n" not in str(refusal.value)
+
+
+def test_colours_that_come_first_are_refused_with_how_to_move_them(tiny_model: Models) -> None:
+    card = tiny_model(3).card
+    with pytest.raises(ImageError, match=r"gray-x2, or move its colours to the end, .*image, -3, "):
+        make_plan(np.zeros((3, 10, 10)), card)
+    for image, rgb in ((np.zeros((10, 10)), None), (np.zeros((3, 10, 10)), False)):
+        with pytest.raises(ImageError, match=r"such as gray-x2\.$"):
+            make_plan(image, card, rgb=rgb)
 
 
 def test_a_grey_image_is_refused_by_a_colour_model(tiny_model: Models) -> None:

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import images_in, read_image
+from napari_mdeblurgan.storage import images_in, open_image, read_image
 from napari_mdeblurgan.storage.stems import file_stem
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
@@ -309,3 +309,72 @@ def test_lzw_compression_is_read(tmp_path: Path) -> None:
     image = np.arange(12_000, dtype=np.uint16).reshape(100, 120)
     tifffile.imwrite(tmp_path / "a.tif", image, compression="lzw")
     assert np.array_equal(read_image(tmp_path / "a.tif").data, image)
+
+
+OME_OF_TWO_CHANNELS = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+    '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="8" SizeY="6" SizeZ="1" '
+    'SizeC="2" SizeT="1" PhysicalSizeX="0.5" PhysicalSizeY="0.25"><Channel ID="Channel:0:0" '
+    'SamplesPerPixel="1"/><Channel ID="Channel:0:1" SamplesPerPixel="1"/><TiffData/></Pixels>'
+    "</Image></OME>"
+)
+IMAGEJ_OF_TWO_SLICES = "ImageJ=1.54f\nimages=2\nslices=2\nunit=um\nspacing=3\n"
+
+
+@pytest.mark.parametrize(
+    ("description", "axes", "sizes"),
+    [
+        (OME_OF_TWO_CHANNELS, "CYX", {"X": 0.5, "Y": 0.25}),
+        (IMAGEJ_OF_TWO_SLICES, "ZYX", {"X": 0.1, "Y": 0.1, "Z": 3.0}),
+    ],
+)
+def test_a_description_is_heeded_above_the_note_that_tifffile_puts_below_it(
+    tmp_path: Path, description: str, axes: str, sizes: dict[str, float]
+) -> None:
+    planes = np.stack([GREY, GREY + 1])
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        planes,
+        description=description,
+        photometric="minisblack",
+        metadata={},
+        resolution=(10, 10),
+    )
+    for read in (read_image, open_image):
+        image = read(tmp_path / "a.tif")
+        assert (image.axes, image.pixel_size, image.unit) == (axes, pytest.approx(sizes), "µm")
+        np.testing.assert_array_equal(np.asarray(image.data), planes)
+
+
+def test_a_description_copied_from_a_larger_image_does_not_hide_the_note_of_the_shape(
+    tmp_path: Path,
+) -> None:
+    part = np.stack([GREY, GREY + 1])[:, :3]
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        part,
+        description=OME_OF_TWO_CHANNELS,
+        photometric="minisblack",
+        metadata={"axes": "ZYX"},
+    )
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "ZYX"
+    np.testing.assert_array_equal(image.data, part)
+
+
+@pytest.mark.parametrize(("height", "sizes"), [(6, {"X": 0.5, "Y": 0.25}), (3, {})])
+def test_ome_that_does_not_fit_the_planes_still_tells_the_sizes_of_pixels_as_large_an_image_has(
+    tmp_path: Path, height: int, sizes: dict[str, float]
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        COLOUR[:height],
+        description=OME_OF_TWO_CHANNELS,
+        photometric="rgb",
+        metadata=None,
+    )
+    for read in (read_image, open_image):
+        image = read(tmp_path / "a.tif")
+        assert (image.axes, image.pixel_size) == ("YXS", sizes)
+        assert image.channel_names == ()
+        np.testing.assert_array_equal(np.asarray(image.data), COLOUR[:height])

@@ -36,8 +36,8 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     Parameters
     ----------
     paths : sequence of Path
-        A file with a z axis; or single planes in the order of their depth; or a folder of such
-        planes, sorted as people count.
+        A file with a z axis; or single planes in the order of their depth, see `plane_files`; or a
+        folder of such planes, sorted as people count.
     z_step : float or None
         From one plane to the next in µm; None for what the file says.
 
@@ -84,6 +84,9 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
 def plane_files(paths: Sequence[Path]) -> list[Path]:
     """The files of a focus stack: those that are named, and those in folders that are no OME-Zarr.
 
+    In the order in which they are named; but where that is the order of a shell's pattern, which
+    has 10 before 2, as people count.
+
     Raises
     ------
     ImageError
@@ -91,7 +94,10 @@ def plane_files(paths: Sequence[Path]) -> list[Path]:
     FileError
         If a path is an address.
     """
-    return [file for path in paths for file in _planes_at(local_path(path))]
+    named = [local_path(path) for path in paths]
+    if named == sorted(named):
+        named.sort(key=natural_key)
+    return [file for path in named for file in _planes_at(path)]
 
 
 def _planes_at(path: Path) -> list[Path]:

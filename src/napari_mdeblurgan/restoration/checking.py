@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -18,6 +18,26 @@ from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
+
+MOST_CHANNELS = 16  # that a last axis so short is taken for, where the planes are much larger
+
+
+def checked_card(model: Any) -> ModelCard:
+    """The card of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is no model.
+    """
+    if not hasattr(model, "card"):
+        what = repr(model) if isinstance(model, str) else f"This {type(model).__name__}"
+        raise ModelError(
+            f"{what} is no model; pass what `load_model` returns, as in "
+            '`restore(image, load_model("gray-x2"))`.'
+        )
+    card: ModelCard = model.card
+    return card
 
 
 def check_dtype(dtype: np.dtype) -> None:
@@ -46,9 +66,15 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
     looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
     if card.channels == 3:
         if rgb is False or not looks_rgb:
+            first = rgb is not False and len(shape) >= 3 and shape[-3] in (3, 4)
             raise ImageError(
                 f"The model {card.name} is for RGB images and this image is grey; choose a model "
-                "for grey images, such as gray-x2."
+                "for grey images, such as gray-x2"
+                + (
+                    ", or move its colours to the end, as `numpy.moveaxis(image, -3, -1)` does."
+                    if first
+                    else "."
+                )
             )
         return True
     if rgb or (rgb is None and looks_rgb):
@@ -82,20 +108,42 @@ def check_shape(shape: tuple[int, ...], rgb: bool) -> None:
         )
 
 
-def leading_axis(axis: int, leading: int, ndim: int) -> int:
-    """An axis of an image of `ndim` axes, counted from the first one; -1 is the last.
+def look_for_channels_last(shape: tuple[int, ...], rgb: bool) -> tuple[str, ...]:
+    """A warning if the last axis, which is taken for x, is more likely one of channels."""
+    if rgb or len(shape) < 3:
+        return ()
+    rows, height, width = shape[-3:]
+    if width > MOST_CHANNELS or 4 * width > min(rows, height):
+        return ()
+    return (
+        f"The image is taken for {math.prod(shape[:-2])} planes of {height} × {width} pixels; if "
+        "its last axis holds channels, move them before y and x, as `numpy.moveaxis(image, -1, 0)` "
+        "does.",
+    )
+
+
+def checked_channel_axes(
+    axes: int | Iterable[int] | None, leading: int, ndim: int
+) -> tuple[int, ...]:
+    """Axes of an image of `ndim` axes, counted from the first one and in their order; -1 is the
+    last.
 
     Raises
     ------
     ImageError
-        If it is none of the `leading` ones.
+        If one is no whole number, or none of the `leading` ones.
     """
-    position = axis + ndim if axis < 0 else axis
-    if not 0 <= position < leading:
-        raise ImageError(
-            f"The channel axis {axis} is not one of the {leading} axes before y and x."
-        )
-    return position
+    given = () if axes is None else axes if isinstance(axes, Iterable) else (axes,)
+    found = set()
+    for axis in given:
+        position = axis + (ndim if axis < 0 else 0) if isinstance(axis, Integral) else -1
+        if not 0 <= position < leading:
+            raise ImageError(
+                f"The channel axis {axis!r} is not one of the {leading} axes before y and x; these "
+                "are counted from 0."
+            )
+        found.add(int(position))
+    return tuple(sorted(found))
 
 
 def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:

@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
-from napari_mdeblurgan.restoration.checking import has_colours
+from napari_mdeblurgan.restoration.checking import checked_card, has_colours
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
@@ -69,22 +69,28 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     ------
     ImageError
         In one sentence, if the image cannot be restored.
+    ModelError
+        If `model` is none, such as the name of one.
     OutOfMemory
         If not even the smallest tile fits.
     """
+    card = checked_card(model)
     check_order(image)
     masked = is_masked(image)
     image = as_array(image)
     if checked_binning(binning) > 1:
-        image = binned(
-            image, binning, rgb=has_colours(tuple(image.shape), model.card, wishes.get("rgb"))
-        )
-    if hasattr(image, "dask"):
-        lazy = restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
-        return by_block(np.ma.masked_invalid, lazy) if masked else lazy
-    plan = finished(planning(image, model.card, **wishes))
+        image = binned(image, binning, rgb=has_colours(tuple(image.shape), card, wishes.get("rgb")))
+    lazily = hasattr(image, "dask")
+    plan = (
+        make_plan(image, card, in_memory=False, **wishes)
+        if lazily
+        else finished(planning(image, card, **wishes))
+    )
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)
+    if lazily:
+        lazy = restore_lazily(image, model, plan)
+        return by_block(np.ma.masked_invalid, lazy) if masked else lazy
     result = finished(restore_steps(image, plan, model))
     return np.ma.masked_invalid(result, copy=False) if masked else result
 

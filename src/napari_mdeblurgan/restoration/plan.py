@@ -5,7 +5,7 @@ settled once at the start.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,12 @@ from napari_mdeblurgan.restoration.checking import (
     check_dtype,
     check_result_memory,
     check_shape,
+    checked_channel_axes,
     checked_region,
     checked_tile,
     given_windows,
     has_colours,
-    leading_axis,
+    look_for_channels_last,
     look_for_missing,
     per_axis,
 )
@@ -192,7 +193,7 @@ def planning(
     card: ModelCard,
     *,
     rgb: bool | None = None,
-    channel_axis: int | Sequence[int] | None = None,
+    channel_axis: int | Iterable[int] | None = None,
     window: tuple[float, float] | Sequence[tuple[float, float]] | None = None,
     tile: int | None = None,
     tile_memory_mb: int | None = None,
@@ -224,7 +225,7 @@ def planning(
         The model's.
     rgb : bool, optional
         Whether the last axis holds colours; by default, where the model is one for colours.
-    channel_axis : int or sequence of int, optional
+    channel_axis : int or ints, optional
         A leading axis whose entries are channels of fluorescence, each with a window of its own; or
         several of them, if each combination is to have one.
     window : (float, float), or one pair per channel, optional
@@ -291,14 +292,7 @@ def planning(
     colour = has_colours(shape, card, rgb)
     check_shape(shape, colour)
     leading = len(shape) - (3 if colour else 2)
-    axes_given = (
-        ()
-        if channel_axis is None
-        else channel_axis
-        if isinstance(channel_axis, Sequence)
-        else (channel_axis,)
-    )
-    window_axes = tuple(sorted({leading_axis(axis, leading, len(shape)) for axis in axes_given}))
+    window_axes = checked_channel_axes(channel_axis, leading, len(shape))
     area = checked_region(region, (shape[leading], shape[leading + 1]))
     axes = leading + 2
     given_scale = per_axis(scale, axes, 1.0, "scale")
@@ -313,7 +307,9 @@ def planning(
     if in_memory:
         check_result_memory(shape, leading, area, factor, dtype)
     windows = given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
-    missing = () if is_lazy(image) else look_for_missing(image, leading, area)
+    doubts = look_for_channels_last(shape, colour)
+    if not is_lazy(image):
+        doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
@@ -351,5 +347,5 @@ def planning(
         scale=tuple(new_scale),
         translate=tuple(new_translate),
         model=card.name,
-        warnings=(*remarks, *missing, *filter(None, [not_trained_for(factor, card)])),
+        warnings=(*remarks, *doubts, *filter(None, [not_trained_for(factor, card)])),
     )

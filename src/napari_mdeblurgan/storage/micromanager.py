@@ -24,6 +24,7 @@ from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.objective import named_objective
 from napari_mdeblurgan.storage.tiff_companion import companion_xml
+from napari_mdeblurgan.storage.tiff_note import without_note
 from napari_mdeblurgan.storage.tiff_ome import from_ome
 
 if TYPE_CHECKING:
@@ -87,6 +88,9 @@ def _opened(path: str | Path) -> TiffFile:
         if xml := companion_xml(Path(path), tif):
             tif.close()
             tif = tifffile.TiffFile(path, omexml=xml)
+        elif described := without_note(Path(path), tif):
+            tif.close()
+            tif = described
         if tif.is_micromanager:
             known = tifffile.read_micromanager_metadata(tif.filehandle, {"Summary", "IndexMap"})
             tif.__dict__["micromanager_metadata"] = known

@@ -17,7 +17,7 @@ from napari_mdeblurgan.storage.display import (
 from napari_mdeblurgan.storage.geometry import MICROMETRES, AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.tiff_imagej import LARGEST_DENSITY, from_imagej, page_table
 from napari_mdeblurgan.storage.tiff_instruments import instrument_sizes
-from napari_mdeblurgan.storage.tiff_ome import from_ome
+from napari_mdeblurgan.storage.tiff_ome import from_ome, sizes_in_ome
 from napari_mdeblurgan.storage.tiff_scanners import SCANNERS
 from napari_mdeblurgan.storage.tiff_tags import sizes_in_tags
 
@@ -38,6 +38,10 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
         return micromanager._calibration_of_acquisition(tif, series)
     if kind == "ome" and tif.ome_metadata:
         return _with_table(from_ome(tif.ome_metadata, index, series.name), series)
+    if tif.is_ome:
+        sizes = sizes_in_ome(tif.ome_metadata or "", series)
+        if sizes.geometry.scale:
+            return sizes
     if tif.imagej_metadata:
         return from_imagej(tif.imagej_metadata, series)
     if kind == "shaped" and tif.shaped_metadata and index < len(tif.shaped_metadata):

@@ -28,6 +28,8 @@ from napari_mdeblurgan.storage.objective import ome_objective
 from napari_mdeblurgan.storage.ome_zarr_metadata import PROVENANCE_KEY
 
 if TYPE_CHECKING:
+    from tifffile import TiffPageSeries
+
     from napari_mdeblurgan.storage.micrograph import Micrograph
 
 NAMESPACE = "napari-mdeblurgan"  # of the annotation that holds what OME-XML has no place for
@@ -49,13 +51,10 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     file_name : str
         The file that its planes begin in, where that tells images apart.
     """
-    try:
-        root = ElementTree.fromstring(xml)
-    except (ElementTree.ParseError, ValueError):
-        return Calibration()
-    image = _image(root, index, name, file_name)
+    root = _root(xml)
+    image = None if root is None else _image(root, index, name, file_name)
     chosen = None if image is None else image.find("{*}Pixels")
-    if image is None or chosen is None:
+    if root is None or image is None or chosen is None:
         return Calibration()
     own = own_annotation(root)
     mirrored, position = own.get("mirrored"), own.get("position")
@@ -83,6 +82,30 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         objective=ome_objective(root, image),
     )
     return with_time(calibration, own.get("time"))
+
+
+def _root(xml: str) -> ElementTree.Element | None:
+    """Of a document; None where it is garbled."""
+    try:
+        return ElementTree.fromstring(xml)
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def sizes_in_ome(xml: str, series: TiffPageSeries) -> Calibration:
+    """How large pixels are and what they were taken with, of OME-XML that does not fit the planes
+    of its file, such as three channels of what is stored as colours; nothing if it tells of several
+    images, or of an image of another height or width.
+    """
+    root = _root(xml)
+    pixels = [] if root is None else root.findall("{*}Image/{*}Pixels")
+    lengths = dict(zip(series.axes, series.shape, strict=True))
+    if len(pixels) != 1 or any(
+        pixels[0].get(f"Size{axis}") != str(lengths.get(axis)) for axis in "XY"
+    ):
+        return Calibration()
+    told = from_ome(xml, 0, "")
+    return Calibration(told.geometry, objective=told.objective)
 
 
 def _image(
