@@ -35,6 +35,23 @@ def real_path(path: str | Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def anything_there(path: str | Path) -> bool:
+    """Whether a path leads anywhere: not, where nobody can tell, as on a share that has gone, in a
+    folder of somebody else, or of a name that is too long. `Path.exists` fails there.
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def folder_there(path: str | Path) -> bool:
+    """Whether a path leads to a folder; see `anything_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def file_there(path: str | Path) -> bool:
+    """Whether a path leads to a file; see `anything_there`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def no_file(path: str | Path) -> str | None:
     """What stands at a path, or where a link there leads, that is neither a file nor a folder: "a
     pipe"; None for all else.

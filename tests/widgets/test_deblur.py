@@ -295,9 +295,19 @@ def test_result_looks_like_its_source_and_lies_on_it(
 
 
 def test_colour_image_stays_colour(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
-    viewer.add_image(noise(24, 24, 3), rgb=True)
+    viewer.add_image(noise(24, 24, 3) / 400, rgb=True)
     run()
     assert viewer.layers[1].rgb
+
+
+def test_colour_image_stays_as_bright_as_it_is_shown(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(24, 24, 3) / 400, rgb=True, contrast_limits=(0.1, 0.5))
+    source.contrast_limits_range = 0, 2
+    run()
+    assert viewer.layers[1].contrast_limits == [0.1, 0.5]
+    assert viewer.layers[1].contrast_limits_range == [0, 2]
     assert viewer.layers[1].data.shape == (48, 48, 3)
 
 

@@ -123,3 +123,14 @@ def test_how_a_batch_averages_first_is_remembered(viewer: Viewer, qtbot: QtBot) 
     qtbot.keyClick(batch.controls.average.native, Qt.Key.Key_Down)
     assert batch.controls.average.value == "auto"
     assert BatchWidget(viewer).controls.average.value == "auto"
+
+
+def test_an_output_folder_that_nobody_can_look_into_does_not_keep_batch_from_opening(
+    viewer: Viewer, tmp_path: Path
+) -> None:
+    nowhere = str(tmp_path / ("long " * 60))
+    BatchWidget(viewer).controls.output.value = nowhere
+    again = BatchWidget(viewer)
+    assert again.controls.output.value == nowhere
+    assert again.controls.run.text == "Start"
+    assert not again.controls.open.enabled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 
 import pytest
@@ -15,6 +16,10 @@ from napari_mdeblurgan.widgets.unexpected import in_one_sentence
     [
         (FileError("There is no file."), "There is no file."),
         (MemoryError(), "Close other programs."),
+        (
+            OSError(errno.ENAMETOOLONG, "File name too long", "a.tif"),
+            "The batch failed: a.tif: file name too long.",
+        ),
         (KeyError("a"), "The batch failed unexpectedly (KeyError: 'a'); see the log."),
     ],
 )

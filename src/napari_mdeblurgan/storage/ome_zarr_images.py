@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.folders import no_file, real_path
+from napari_mdeblurgan.folders import file_there, folder_there, no_file, real_path
 from napari_mdeblurgan.storage.several import FileImage, unique_names
 
 DEEPEST = 4  # folders below the one that is named: plate, row, well and field
@@ -46,7 +46,7 @@ class ZarrImage:
 
 def is_zarr(path: Path) -> bool:
     """Whether a path is a folder with zarr inside."""
-    return path.is_dir() and any((path / name).is_file() for name in METADATA)
+    return folder_there(path) and any(file_there(path / name) for name in METADATA)
 
 
 def is_image_folder(path: Path) -> bool:
@@ -56,7 +56,7 @@ def is_image_folder(path: Path) -> bool:
     if is_zarr(path):
         return True
     named = any(each.suffix.lower() == ".zarr" for each in (path, *path.absolute().parents))
-    return named and path.is_dir() and bool(zarr_images(path))
+    return named and folder_there(path) and bool(zarr_images(path))
 
 
 def zarr_images(path: Path) -> list[ZarrImage]:

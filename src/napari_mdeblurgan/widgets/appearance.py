@@ -27,11 +27,9 @@ def appearance_of(layer: Image) -> dict[str, Any]:
     keywords of `Image` too.
     """
     look = {name: getattr(layer, name) for name in FOLLOWED}
-    if not layer.rgb:
-        look["colormap"] = layer.colormap
-        look["contrast_limits"] = tuple(layer.contrast_limits)
-        look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
-    return look
+    look["contrast_limits"] = tuple(layer.contrast_limits)
+    look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
+    return look if layer.rgb else look | {"colormap": layer.colormap}
 
 
 def hides_what_is_below(layer: Image) -> bool:

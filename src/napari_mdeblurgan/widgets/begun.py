@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QTimer
 
+from napari_mdeblurgan.folders import file_there
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_fraction
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import wording
@@ -137,7 +138,7 @@ class BegunSearch:
         begun, place = self._found.get(image, (None, None)) if image is not None else (None, None)
         if begun is None or image is None or place != placement_of(image).told():
             return None
-        return begun if (begun.path / "zarr.json").is_file() else None
+        return begun if file_there(begun.path / "zarr.json") else None
 
     def sentence(self, image: Image | None, card: ModelCard | None) -> str:
         """The same in words; empty where there is nothing."""

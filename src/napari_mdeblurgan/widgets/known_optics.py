@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.folders import anything_there
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective
@@ -115,7 +116,7 @@ def optics_of(placement: Placement, path: str | None, binning: int = 1) -> Known
     from napari_mdeblurgan.storage import open_image
 
     told = None
-    if path and Path(path).exists():
+    if path and anything_there(path):
         try:
             told = open_image(Path(path))
         except (MdeblurganError, OSError):  # another reader of napari's may have opened it

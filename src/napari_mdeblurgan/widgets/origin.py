@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_mdeblurgan.folders import folder_there
 from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def proposed_place(name: str, *layers: Layer | None) -> str:
     """
     for layer in layers:
         file = None if layer is None else file_of(layer)
-        if file and Path(file).parent.is_dir():
+        if file and folder_there(Path(file).parent):
             return str(Path(file).parent / name)
     return name
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from napari.layers import Image
 
+from napari_mdeblurgan.folders import file_there
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.job import JobFailed
@@ -98,7 +99,7 @@ class ScanLayers:
             and chosen.allow(made)
             and place == placement_of(source).told()
             and any(
-                (place / "zarr.json").is_file()
+                file_there(place / "zarr.json")
                 for place in (path, path.with_name(path.name + PARTIAL))
             )
         )

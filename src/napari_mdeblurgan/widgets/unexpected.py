@@ -25,5 +25,7 @@ def in_one_sentence(error: Exception, doing: str, no_memory: str = "") -> str:
         return str(error)
     if no_memory and isinstance(error, MemoryError):
         return no_memory
+    if isinstance(error, OSError) and error.filename and error.strerror:  # as the command says it
+        return f"{doing} failed: {error.filename}: {error.strerror.lower()}."
     log.exception("%s failed", doing)
     return f"{doing} failed unexpectedly ({type(error).__name__}: {error}); see the log."

@@ -44,6 +44,7 @@ KINDS = {
         {"colormap": "viridis", "contrast_limits": (5, 200), "gamma": 0.7},
     ),
     "colour": ((24, 32, 3), {"scale": (0.5, 0.5), "units": "nm", "translate": (7, 8)}),
+    "colour without a unit": ((24, 32, 3), {"contrast_limits": (5, 200), "gamma": 0.7}),
     "stack": ((3, 24, 32), {"scale": (2, 0.5, 0.5), "units": "µm", "axis_labels": ("z", "y", "x")}),
     "stack without a unit": ((3, 24, 32), {"scale": (2, 0.5, 0.5)}),
     "channels": (

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import (
@@ -27,7 +26,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
 from napari_mdeblurgan.widgets.controls import (
     OUTPUT_TIP,
@@ -299,7 +298,7 @@ def batch_lacks(controls: BatchControls, inputs: Sequence[Any]) -> str:
         return "Add images first: drop files or folders here."
     if controls.watch.value and not all(isinstance(each, str) for each in inputs):
         return "Only folders and files can be watched: clear the list, or untick Watch."
-    if controls.watch.value and not any(Path(str(each)).is_dir() for each in inputs):
+    if controls.watch.value and not any(folder_there(str(each)) for each in inputs):
         return "Add the folder that is to be watched, or untick Watch."
     if not controls.output.value.strip():
         return "Choose the output folder."
@@ -335,13 +334,13 @@ def show_buttons(
     """Enable what can be pressed now, and name it."""
     output = controls.output.value.strip()
     folder = at_home(output)
-    begun = bool(output) and (folder / MANIFEST).is_file()
+    begun = bool(output) and file_there(folder / MANIFEST)
     controls.run.enabled = ready
     controls.run.text = "Resume" if begun and (stopped or not failed) else "Start"
     controls.cancel.enabled = cancellable
     controls.retry.enabled = ready and failed > 0
-    controls.open.enabled = bool(output) and folder.is_dir()
-    controls.table.enabled = bool(output) and (folder / PAGE).is_file()
+    controls.open.enabled = bool(output) and folder_there(folder)
+    controls.table.enabled = bool(output) and file_there(folder / PAGE)
 
 
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:

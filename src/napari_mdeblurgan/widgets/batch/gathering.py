@@ -18,7 +18,7 @@ from napari_mdeblurgan.batch.inputs import candidates
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.planned import results_in
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import FileImage, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -100,7 +100,7 @@ class Gathering:
         self._files.offer_also(
             [each.name if isinstance(each, Micrograph) else str(each) for each in new]
         )
-        folders = [each for each in new if isinstance(each, str) and Path(each).is_dir()]
+        folders = [each for each in new if isinstance(each, str) and folder_there(each)]
         self._changed("")
         for folder in folders:
             self._list(folder)
@@ -111,7 +111,7 @@ class Gathering:
         """
         self.add(*paths)
         self._look_into(
-            [path for path in paths if not Path(path).is_dir() or is_image_folder(Path(path))]
+            [path for path in paths if not folder_there(path) or is_image_folder(Path(path))]
         )
 
     def take_dropped(self, paths: list[str]) -> None:
@@ -178,7 +178,7 @@ class Gathering:
         """Take the rows of folders off the list, whose files somebody else lists from now on."""
         self.look_no_more()
         for each in self.inputs:
-            if isinstance(each, str) and Path(each).is_dir() and not is_image_folder(Path(each)):
+            if isinstance(each, str) and folder_there(each) and not is_image_folder(Path(each)):
                 self._files.remove(each)
 
     # ---- folders

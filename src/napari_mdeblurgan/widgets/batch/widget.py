@@ -14,7 +14,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_mdeblurgan.batch.summary import PAGE
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.storage import FileImage
@@ -168,7 +168,7 @@ class BatchWidget(QWidget):
 
     def _take_output(self, paths: list[str]) -> None:
         """A folder that was dropped on the name of the output folder."""
-        folders = [path for path in paths if Path(path).is_dir()]
+        folders = [path for path in paths if folder_there(path)]
         if folders:
             self.controls.output.value = folders[0]
         else:

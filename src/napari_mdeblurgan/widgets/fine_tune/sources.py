@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import anything_there, at_home, file_there, folder_there
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
@@ -243,10 +243,10 @@ class Sources(QWidget):
                     return "Open the two images of a pair as layers, and choose them."
             case 1:
                 for side, folder in (("low", source.low), ("high", source.high)):
-                    if folder is None or not folder.is_dir():
+                    if folder is None or not folder_there(folder):
                         return _lacking(folder, f"the folder of the {side}-magnification images")
             case _:
-                if source.table is None or not source.table.is_file():
+                if source.table is None or not file_there(source.table):
                     return _lacking(source.table, "a table of pairs")
         return ""
 
@@ -254,7 +254,8 @@ class Sources(QWidget):
 def _lacking(path: Path | None, what: str) -> str:
     if path is None:
         return f"Choose {what}."
-    return f"{path} {'is something else' if path.exists() else 'does not exist'}: choose {what}."
+    found = "is something else" if anything_there(path) else "does not exist"
+    return f"{path} {found}: choose {what}."
 
 
 class PathEdit(QWidget):

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import anything_there, at_home
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.plain import literal
 
@@ -132,7 +132,7 @@ class StackPage(QWidget):
             return ""
         if not source.paths:
             return "Choose a layer with planes, or files of a focus stack."
-        missing = next((path for path in source.paths if not path.exists()), None)
+        missing = next((path for path in source.paths if not anything_there(path)), None)
         return (
             f"{missing} does not exist: choose the files of a focus stack."
             if missing is not None

@@ -58,6 +58,5 @@ def keep_record(
         attributes, axes, {**kept, **told, SHOWN_SOFTENED: made.soft.softness.sigma}, placement
     )
     found = trust if trust is not None else next((each.get("trust") for each in earlier), None)
-    limits = attributes.get("contrast_limits")
-    entry |= {"trust": found, "contrast_limits": limits}
+    entry["trust"] = found
     keep_provenance(made.path, record_of([entry]))

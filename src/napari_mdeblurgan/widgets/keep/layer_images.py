@@ -162,7 +162,7 @@ def layer_entry(
     attributes: Mapping[str, Any], axes: str, made: Mapping[str, Any], placement: Placement
 ) -> dict[str, Any]:
     """What the record keeps of a layer beyond what formats have a place for."""
-    colormap = attributes.get("colormap")
+    colormap, limits = attributes.get("colormap"), attributes.get("contrast_limits")
     return {
         "name": attributes["name"],
         "axes": axes,
@@ -170,6 +170,7 @@ def layer_entry(
         "colormap": colormap.get("name")
         if isinstance(colormap, Mapping)
         else getattr(colormap, "name", colormap),
+        "contrast_limits": None if limits is None else np.asarray(limits).tolist(),
         "look": {name: attributes[name] for name in LOOK if name in attributes},
         "made": {name: value for name, value in made.items() if name != "trust"},
         "trust": made.get("trust"),

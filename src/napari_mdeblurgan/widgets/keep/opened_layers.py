@@ -169,8 +169,8 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
         if part.display.limits is not None:
             attributes["contrast_limits"] = part.display.limits
         attributes["visible"] = part.display.active
-    elif not rgb:
-        attributes |= _look_of_grey(entry)
+    else:
+        attributes |= _look_told(entry, rgb=rgb)
     attributes |= _look(entry.get("look"))
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
 
@@ -324,11 +324,11 @@ def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:
     )
 
 
-def _look_of_grey(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _look_told(entry: Mapping[str, Any], *, rgb: bool) -> dict[str, Any]:
     """Colours and limits by the record, of a file that has no other place for them."""
     colormap, limits = entry.get("colormap"), entry.get("contrast_limits")
     look: dict[str, Any] = {}
-    if isinstance(colormap, str) and colormap in AVAILABLE_COLORMAPS:
+    if not rgb and isinstance(colormap, str) and colormap in AVAILABLE_COLORMAPS:
         look["colormap"] = colormap
     match limits:
         case [int() | float() as low, int() | float() as high] if low < high:

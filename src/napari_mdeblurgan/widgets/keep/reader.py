@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.folders import anything_there
+
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple
 
@@ -23,7 +25,7 @@ def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
     metadata are looked at. Of files of microscopes it reads all images. Files that are to become a
     stack are left to others.
     """
-    if not isinstance(path, str | Path) or not Path(path).exists():
+    if not isinstance(path, str | Path) or not anything_there(path):
         return None
     from napari_mdeblurgan.storage.formats import is_of_a_microscope
     from napari_mdeblurgan.storage.provenance import is_result, read_provenance

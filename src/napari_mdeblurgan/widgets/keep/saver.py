@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.folders import at_home, real_path
+from napari_mdeblurgan.folders import anything_there, at_home, folder_there, real_path
 from napari_mdeblurgan.steps import percent
 from napari_mdeblurgan.widgets import soft_results
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
@@ -177,8 +177,8 @@ class ResultSaver(QObject):
         if real_path(place) in {real_path(path) for path in self._in_use()}:
             self._fail(f"{place} is what a layer shows; choose another name.")
             return None
-        asked = place == at_home(text).absolute() and not place.is_dir()
-        return place if asked or not place.exists() or self._agreed(place) else None
+        asked = place == at_home(text).absolute() and not folder_there(place)
+        return place if asked or not anything_there(place) or self._agreed(place) else None
 
     def _agreed(self, place: Path) -> bool:
         words = f"{place.name} is there already. Replace it?"

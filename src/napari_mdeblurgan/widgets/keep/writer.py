@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, how_made
 
 _PLUGIN = "napari-mdeblurgan"
@@ -77,7 +77,7 @@ def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
 
     place = result_path(path, usual)
     # napari's dialog has asked about a file of this very name, and about no folder
-    agreed = place == at_home(path).absolute() and not place.is_dir()
+    agreed = place == at_home(path).absolute() and not folder_there(place)
     kept = kept_result(layers, place)
     return [
         str(each)
