@@ -14,7 +14,7 @@ import torch
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 
 SAID = (
     "CUDA out of memory. Tried to allocate 20.00 MiB",

@@ -32,7 +32,7 @@ from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint
 from napari_mdeblurgan.training.curves import write_curves

@@ -25,6 +25,7 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.memory import when_released
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import block_edge
 from napari_mdeblurgan.restoration.tiling import Tile
@@ -36,18 +37,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network.stages import Stages
 
 STRIP_ROWS = 128
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "alloc_failed",  # cuBLAS and cuDNN
-    "cudnn_status_not_initialized",  # where there is no room for what they keep themselves
-    "cublas_status_not_initialized",
-    "unable to find an engine",  # cuDNN, where no way of computing fits
-    "cudnn_status_internal_error",
-    "could not create a primitive",  # oneDNN
-    "invalid buffer size",  # MPS
-)
 
 _ONE_AT_A_TIME: dict[
     int, threading.Lock
@@ -311,16 +300,6 @@ def _forward(
     ):
         maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge, blocks)
     return [maps[name].float() for name in names]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch says that memory ran out, by its type or by what the libraries
-    below it say.
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in OUT_OF_MEMORY)
 
 
 def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:
