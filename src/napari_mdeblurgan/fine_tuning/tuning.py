@@ -403,8 +403,6 @@ class FineTuning(Sitting):
 
     def _make_smaller(self) -> None:
         """Fewer patches in a step; then smaller ones."""
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
         self._pace = self._pace.smaller()
         self.sampler = self._new_sampler()
         self.training.optimizer.zero_grad(set_to_none=True)
