@@ -4,18 +4,25 @@ only made believe. `test_gpu.py` has what a real one does.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
 import torch
 
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.network import Restoration
+from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.restoration import inference, memory, tile_size
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.tile_size import fitting_batch, fitting_tile
+from napari_mdeblurgan.training import objectives, trainer
+from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.schedule import Schedule
 
 Models = Callable[..., Model]
 GIB = 2**30
@@ -123,3 +130,42 @@ def test_giving_back_is_asked_of_the_right_library(monkeypatch: pytest.MonkeyPat
         inference.give_back(device)
     assert asked == ["torch.mps.empty_cache", "torch.cuda.empty_cache", "host"]
     assert inference._give_all_back in memory._OTHERS
+
+
+@pytest.mark.parametrize(
+    ("device", "layout"),
+    [("mps", torch.contiguous_format), ("cuda:1", torch.channels_last)],
+)
+def test_features_lie_as_the_device_computes_them(
+    device: str,
+    layout: torch.memory_format,
+    tiny_model: Models,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, _: self)
+    monkeypatch.setattr(inference, "_COPIES", WeakKeyDictionary())
+    network = inference.network_on(tiny_model(), device)
+    weights = [each for each in network.parameters() if each.ndim == 4 and min(each.shape) > 1]
+    assert weights
+    assert all(each.is_contiguous(memory_format=layout) for each in weights)
+
+
+def test_a_training_on_an_apple_gpu_keeps_features_in_planes(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "layout_on", lambda _: layout_on("mps"))
+    monkeypatch.setattr(objectives, "layout_on", lambda _: layout_on("mps"))
+    network = copy.deepcopy(tiny_model(3).network).requires_grad_(True)
+    training = trainer.Training(network, Schedule(1))
+    seen: list[torch.Tensor] = []
+    explain = network.explain
+
+    def noted(image: torch.Tensor) -> Restoration:
+        seen.append(image)
+        return explain(image)
+
+    monkeypatch.setattr(network, "explain", noted)
+    low, high = torch.rand(2, 3, 48, 48), torch.rand(2, 3, 96, 96)
+    assert [record.step for record in training.run([Patches(low, low, high)])] == [1]
+    assert seen
+    assert all(each.is_contiguous() for each in [*seen, *network.parameters()])

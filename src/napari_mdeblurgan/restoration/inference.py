@@ -22,6 +22,7 @@ from napari_mdeblurgan.network.averaging import averaging_network
 from napari_mdeblurgan.network.block_threads import block_threads
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.memory import when_released
@@ -62,8 +63,7 @@ def network_on(model: Model, device: str) -> Network:
     if device not in copies:
         try:
             network = copy.deepcopy(model.network)
-            if device.startswith("mps"):  # features side by side were never tried there
-                convert_conv2d_weight_memory_format(network, torch.contiguous_format)
+            convert_conv2d_weight_memory_format(network, layout_on(device))
             copies[device] = network.to(device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
