@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_mdeblurgan.errors import FileError, MdeblurganError, OutOfMemory, TrainingError
+from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
 from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.samples import sample_path
@@ -442,22 +442,3 @@ def test_stop_ends_after_the_step_with_a_checkpoint(
         assert came == [number]
         assert (run.training.step, run.finished) == (2, False)
     assert load_checkpoint(run.folder.checkpoint)[1]["training"]["step"] == 2
-
-
-def test_a_batch_that_does_not_fit_is_told_in_one_sentence_and_the_training_goes_on_later(
-    sharp_folder: Path, tmp_path: Path, tiny_config: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch.Tensor, "backward", full)
-        run = open_run(sharp_folder, tmp_path / "run", tiny_config())
-        with closing(run), pytest.raises(OutOfMemory) as caught:
-            for _ in run.steps():
-                pass
-    assert str(caught.value) == (
-        "Memory on cpu ran out after step 0; close other programs and go on, or begin anew with a "
-        "smaller data.batch or data.patch."
-    )
-    assert finish(open_run(sharp_folder, tmp_path / "run")).finished
