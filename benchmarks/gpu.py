@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import PRECISIONS, pick_device, pick_precision
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
@@ -198,6 +199,7 @@ def training_figure(model: Model, device: str, precision: str) -> Figure:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-5)
     kind = device.split(":")[0]
 
+    @exact_float32()
     def step() -> None:
         with torch.autocast(kind, getattr(torch, precision), enabled=precision != "float32"):
             restored = network.explain(blurred)

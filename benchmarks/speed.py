@@ -29,6 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.lent_pages import reused_pages
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.outline import outline
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
@@ -103,7 +104,9 @@ def best(work: Callable[[], object], device: str, repeats: int = 2) -> float:
         start = clock()
         work()
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
+        elif device == "mps":
+            torch.mps.synchronize()
         return clock() - start
 
     with reused_pages(), ThreadPoolExecutor(1) as apart:
@@ -175,7 +178,7 @@ def of_network(model: Model, tile: Tile, plan: RestorationPlan) -> Callable[[], 
     image = torch.rand((1, *shape, model.card.channels)).permute(0, 3, 1, 2).to(plan.device)
 
     def work() -> object:
-        with torch.inference_mode():
+        with exact_float32(), torch.inference_mode():
             given = network.stages, (network.stages.result,), image, tile
             return inference._forward(*given, plan.device, plan.precision)
 

@@ -47,7 +47,11 @@ def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
         degradation = settings["degradation"]
         blurred = degradation["gaussian"] + degradation["physical"]
         degradation |= {"gaussian": blurred - wishes.physical, "physical": wishes.physical}
-    settings["data"] |= {"patch": wishes.patch, "batch": wishes.batch}
+    settings["data"] |= {
+        "patch": wishes.patch,
+        "batch": wishes.batch,
+        "workers": wishes.workers,
+    }
     settings["schedule"] |= {
         "learning_rate": wishes.learning_rate,
         "steps": wishes.steps,
@@ -112,6 +116,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that draw patches; several for a GPU"
+    )
     parser.add_argument("--patch", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from napari_mdeblurgan import __version__
-from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.folders import cache_folder
 from napari_mdeblurgan.model import BUNDLED_FOLDER, model_files, read_card, user_model_folder
 
@@ -97,12 +97,18 @@ def _devices() -> Iterator[tuple[str, str]]:
             device_label,
             pick_device,
             pick_precision,
+            unsupported_gpus,
         )
 
-        chosen = pick_device()
-        for device in available_devices():
-            auto = ", chosen by auto" if device == chosen else ""
-            yield device, f"{device_label(device)}, {pick_precision('auto', device)}{auto}"
+        found = available_devices()
+        for device in found:
+            auto = ", chosen by auto" if device == found[0] else ""
+            try:
+                label = device_label(pick_device(device))
+                yield device, f"{label}, {pick_precision('auto', device)}{auto}"
+            except ImageError as error:
+                yield device, str(error)
+        yield from unsupported_gpus().items()
     except (
         Exception
     ) as error:  # a broken installation of torch is just what a report should tell of

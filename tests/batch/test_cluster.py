@@ -20,12 +20,22 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from napari_mdeblurgan.batch import Batch, BatchSettings, Source, Success, cluster, open_batch
+from napari_mdeblurgan.batch import (
+    Batch,
+    BatchSettings,
+    Source,
+    Success,
+    cluster,
+    open_batch,
+    worker,
+)
 from napari_mdeblurgan.batch.cluster import ClusterError
 from napari_mdeblurgan.batch.cluster_images import UNASSESSED
 from napari_mdeblurgan.batch.item import Refusal
 from napari_mdeblurgan.batch.output_folder import WORK
-from napari_mdeblurgan.batch.worker import _claimed, _gpu_folder, make_image
+from napari_mdeblurgan.batch.worker import _claimed, _gpu_folder, make_image, own_device
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration import device
 from napari_mdeblurgan.storage import Micrograph, read_image
 from tests.several_images import write_series
 
@@ -342,6 +352,35 @@ def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(
         assert _claimed.__wrapped__(devices) == "cuda:1"
         assert _claimed.__wrapped__(devices) in ("cuda:0", "cuda:1")
         other.kill()
+
+
+def test_a_large_image_is_restored_on_whatever_device_a_worker_has(
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
+) -> None:
+    large = write(tmp_path / "a.tif", grey(140, 150))
+    wishes = settings(scheduler=cluster_address, device="auto", **LARGE)
+    batch = run([large], tmp_path / "out", wishes)
+    assert not batch.failures
+    found = read_image(batch.outputs[0]).data.astype(int)
+    exact = read_image(run([large], tmp_path / "here", settings(**LARGE)).outputs[0]).data
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1)
+
+
+def test_a_worker_names_its_device_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for gpus in ([], ["cuda:0"], ["cuda:0", "cuda:1"]):
+        monkeypatch.setattr(device, "available_devices", lambda gpus=gpus: [*gpus, "cpu"])
+        monkeypatch.setattr(device, "_COMPUTED", {"cuda:0", "cuda:1"})
+        monkeypatch.setattr(worker, "_identity", str)
+        monkeypatch.setattr(worker, "_claimed", lambda found: found[-1][0])
+        best = gpus[-1] if gpus else "cpu"
+        assert own_device("auto") == best
+        assert own_device("cpu") == "cpu"
+        if gpus:
+            assert own_device("cuda") == best
+            assert own_device("cuda:0") == "cuda:0"
+        else:
+            with pytest.raises(ImageError, match="There is no device 'cuda'"):
+                own_device("cuda")
 
 
 def test_images_of_one_file_are_kept_apart_on_a_cluster(

@@ -19,6 +19,7 @@ from napari_mdeblurgan.fine_tuning.folder import (
 )
 from napari_mdeblurgan.fine_tuning.outcome import conclude
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
+from napari_mdeblurgan.fine_tuning.scores import restored_box
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import list_models, load_model
@@ -275,6 +276,32 @@ def test_memory_for_nothing_at_all_is_an_error_of_one_sentence(begun, monkeypatc
     monkeypatch.setattr(torch.Tensor, "backward", starved)
     with pytest.raises(OutOfMemory, match="close other programs"):
         list(tuning.steps())
+
+
+class OnAFullGpu(torch.nn.Module):
+    """A network on a device that has no room for what it is given."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.empty(1, device="meta"))
+        self.own = (network,)
+
+    def forward(self, image):
+        assert image.is_meta
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 4.88 GiB")
+
+    def cpu(self):
+        return self.own[0]
+
+
+def test_a_held_out_part_too_large_for_the_gpu_is_judged_on_the_processor(begun):
+    tuning = open_fine_tuning(begun())
+    network = tuning.base.network
+    judged, exact = (
+        [restored_box(each, tuning.pairs[box.pair], box) for box in tuning.split.held_out]
+        for each in (OnAFullGpu(network), network)
+    )
+    np.testing.assert_array_equal(judged, exact)
 
 
 def test_the_estimate_is_of_real_steps_and_changes_nothing(begun):

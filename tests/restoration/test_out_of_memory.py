@@ -14,7 +14,7 @@ import torch
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 
 SAID = (
     "CUDA out of memory. Tried to allocate 20.00 MiB",
@@ -23,6 +23,8 @@ SAID = (
     "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     "FIND was unable to find an engine to execute this computation",
     "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+    "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+    "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
     "could not create a primitive",
     "Invalid buffer size: 12.21 GB",
     "MPS backend out of memory (MPS allocated: 8.00 GB)",

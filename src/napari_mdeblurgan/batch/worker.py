@@ -142,22 +142,23 @@ def assess_large(
 
 
 def own_device(wish: str) -> str:
-    """The device of this process: what is wished for, or of several GPUs one that no other worker
-    of the machine has.
+    """The device of this process, by torch's name for it: what is wished for, or of several GPUs
+    one that no other worker of the machine has.
 
     Where CUDA_VISIBLE_DEVICES lists one GPU, or another one first for every worker (as dask-cuda
     does), that is it.
-    """
-    from napari_mdeblurgan.restoration.device import available_devices
 
-    if wish not in ("auto", "cuda"):
-        return wish
+    Raises
+    ------
+    ImageError
+        If that device is not there.
+    """
+    from napari_mdeblurgan.restoration.device import available_devices, pick_device
+
     devices = [device for device in available_devices() if device.startswith("cuda")]
-    return (
-        _claimed(tuple((device, _identity(device)) for device in devices))
-        if len(devices) > 1
-        else wish
-    )
+    if wish in ("auto", "cuda") and len(devices) > 1:
+        wish = _claimed(tuple((device, _identity(device)) for device in devices))
+    return pick_device(wish)
 
 
 @functools.cache

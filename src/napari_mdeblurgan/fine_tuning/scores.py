@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.training.similarity import batch_ssim
 
 
@@ -53,16 +55,22 @@ def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Bo
     scale · x).
 
     The network sees nothing outside of the box. What it makes is averaged to the pixels of the
-    pair's truth.
+    pair's truth. A box that does not fit on a GPU beside what is trained there goes through a copy
+    of the network on the processor.
     """
     device = (
         next(network.parameters()).device
         if any(True for _ in network.parameters())
         else torch.device("cpu")
     )
-    image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None].to(device)
-    made = averaged_to(network(image).float(), image.shape[-1] * pair.scale)
-    return np.asarray(made[0].clamp(0, 1).cpu().numpy())
+    image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None]
+    try:
+        made = network(image.to(device)).float().cpu()
+    except RuntimeError as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
+            raise
+        made = copy.deepcopy(network).cpu()(image).float()
+    return np.asarray(averaged_to(made, image.shape[-1] * pair.scale)[0].clamp(0, 1).numpy())
 
 
 def cut_square(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:

@@ -32,7 +32,7 @@ from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint
 from napari_mdeblurgan.training.curves import write_curves
@@ -403,8 +403,6 @@ class FineTuning(Sitting):
 
     def _make_smaller(self) -> None:
         """Fewer patches in a step; then smaller ones."""
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
         self._pace = self._pace.smaller()
         self.sampler = self._new_sampler()
         self.training.optimizer.zero_grad(set_to_none=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from napari_mdeblurgan.errors import ImageError, need_torch
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
+_COMPUTED: set[str] = set()  # GPUs that have done so in this process
+
 
 def available_devices() -> list[str]:
-    """Devices that torch can use here, the fastest first, for example ``["cuda:0", "cpu"]``.
+    """Devices that torch can use here, the fastest first, for example ``["cuda:0", "cpu"]``; not
+    those of `unsupported_gpus`.
 
     Raises
     ------
@@ -18,14 +23,49 @@ def available_devices() -> list[str]:
     need_torch()
     import torch
 
-    found = (
-        [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-        if torch.cuda.is_available()
-        else []
-    )
+    unsupported = unsupported_gpus()
+    found = [device for device in _gpus(torch) if device not in unsupported]
     if torch.backends.mps.is_available():
         found.append("mps")
     return [*found, "cpu"]
+
+
+def unsupported_gpus() -> dict[str, str]:
+    """GPUs that torch sees but has no code for, as a build leaves out those that are too old and
+    those that are too new for it; each with a sentence that says so.
+    """
+    import torch
+
+    reasons = {device: _unsupported(torch, device) for device in _gpus(torch)}
+    return {device: reason for device, reason in reasons.items() if reason}
+
+
+def _gpus(torch) -> list[str]:  # type: ignore[no-untyped-def]
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return [f"cuda:{index}" for index in range(count)]
+
+
+def _unsupported(torch, device: str) -> str:  # type: ignore[no-untyped-def]
+    try:
+        own = torch.cuda.get_device_capability(device)
+        built = [
+            re.fullmatch(r"(\w+?)_(\d+)(\d)[a-z]?", name) for name in torch.cuda.get_arch_list()
+        ]
+    except Exception:  # what is wrong is said when it is chosen
+        return ""
+    least = [(each[1], int(each[2]), int(each[3])) for each in built if each]
+    fits = (
+        (kind == "compute" or major == own[0]) and (major, minor) <= own
+        for kind, major, minor in least
+    )
+    if not least or any(fits):
+        return ""
+    name = torch.cuda.get_device_name(device)
+    return (
+        f"{device} ({name}) has compute capability {own[0]}.{own[1]}, "
+        "which this build of PyTorch has no code for; install one that has, or choose another "
+        "device."
+    )
 
 
 def device_label(device: str) -> str:
@@ -46,17 +86,40 @@ def pick_device(wish: str = "auto") -> str:
     Raises
     ------
     ImageError
-        If that device is not there.
+        If that device is not there, or does not compute.
     """
     found = available_devices()
-    if wish == "auto":
-        return found[0]
-    device = "cuda:0" if wish == "cuda" else wish
+    device = next((each for each in found if wish in ("auto", each.partition(":")[0])), wish)
     if device not in found:
+        unsupported = unsupported_gpus().get("cuda:0" if wish == "cuda" else wish)
         raise ImageError(
-            f"There is no device {wish!r} here; choose one of: auto, {', '.join(found)}."
+            unsupported
+            or f"There is no device {wish!r} here; choose one of: auto, {', '.join(found)}."
         )
+    if device != "cpu" and device not in _COMPUTED:
+        _compute(device)
+        _COMPUTED.add(device)
     return device
+
+
+def _compute(device: str) -> None:
+    """Find out whether a GPU is there for us: another program may have it to itself, or its driver
+    may have come to grief.
+    """
+    import torch
+
+    from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
+
+    try:
+        torch.zeros(1, dtype=torch.float32, device=device).add_(1).item()
+    except Exception as error:
+        if is_out_of_memory(error):  # what fits is seen later
+            return
+        reason = next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
+        raise ImageError(
+            f"{device} cannot be used ({reason[:160]}); choose another device, or see to its "
+            "driver."
+        ) from error
 
 
 def pick_precision(wish: str, device: str) -> str:

@@ -22,8 +22,11 @@ from napari_mdeblurgan.network.averaging import averaging_network
 from napari_mdeblurgan.network.block_threads import block_threads
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.intensity import Window, fill
+from napari_mdeblurgan.restoration.memory import when_released
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import block_edge
 from napari_mdeblurgan.restoration.tiling import Tile
@@ -35,16 +38,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network.stages import Stages
 
 STRIP_ROWS = 128
-OUT_OF_MEMORY = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "alloc_failed",  # cuBLAS and cuDNN
-    "unable to find an engine",  # cuDNN, where no way of computing fits
-    "cudnn_status_internal_error",
-    "could not create a primitive",  # oneDNN
-    "invalid buffer size",  # MPS
-)
 
 _ONE_AT_A_TIME: dict[
     int, threading.Lock
@@ -70,8 +63,7 @@ def network_on(model: Model, device: str) -> Network:
     if device not in copies:
         try:
             network = copy.deepcopy(model.network)
-            if device.startswith("mps"):  # features side by side were never tried there
-                convert_conv2d_weight_memory_format(network, torch.contiguous_format)
+            convert_conv2d_weight_memory_format(network, layout_on(device))
             copies[device] = network.to(device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -231,18 +223,33 @@ def _maps(
             raise
         reason = str(error)
     # only now nothing holds the maps any more: the error's traceback did
-    if plan.device.startswith("cuda"):
-        torch.cuda.empty_cache()
+    give_back(plan.device)
     raise DoesNotFit(reason)
+
+
+def give_back(device: str) -> None:
+    """Let other programs have what torch keeps of a GPU's memory for what comes next."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+        getattr(torch.accelerator, "empty_host_cache", bool)()  # from torch 2.10 on
+    elif device.startswith("mps"):
+        torch.mps.empty_cache()
+
+
+@when_released
+def _give_all_back() -> None:
+    for device in {device for copies in list(_COPIES.values()) for device in copies}:
+        give_back(device)
 
 
 def _on_device(batch: Sequence[Prepared], device: str) -> Tensor:
     """The tiles as (tile, channel, y, x); to a GPU through memory that it reads by itself."""
     values = [torch.from_numpy(prepared.values) for prepared in batch]
     images = values[0][None] if len(batch) == 1 else torch.stack(values)
-    if device.startswith("cuda"):
-        images = images.pin_memory()
-    return images.to(device, non_blocking=True).permute(0, 3, 1, 2)
+    if device.startswith("cuda"):  # torch keeps such memory until the GPU has read it
+        return images.pin_memory().to(device, non_blocking=True).permute(0, 3, 1, 2)
+    images = images.to(device).permute(0, 3, 1, 2)  # no other memory is kept: this waits
+    return images.contiguous() if device.startswith("mps") else images
 
 
 def _on_host(maps: Tensor) -> np.ndarray:
@@ -293,16 +300,6 @@ def _forward(
     ):
         maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge, blocks)
     return [maps[name].float() for name in names]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch says that memory ran out, by its type or by what the libraries
-    below it say.
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in OUT_OF_MEMORY)
 
 
 def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:

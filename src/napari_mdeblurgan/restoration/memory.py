@@ -1,4 +1,5 @@
-"""The C library's memory: what a restoration leaves free is given back to the system.
+"""The C library's memory, and that of GPUs: what a restoration leaves free is given back to the
+system.
 
 How the library deals with its memory is settled for the whole process, some of it for good, and the
 process belongs to others too: so nothing of it is set. By itself glibc keeps some of what the maps
@@ -11,10 +12,21 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
+from collections.abc import Callable
+
+_OTHERS: list[Callable[[], None]] = []
+
+
+def when_released(give_back: Callable[[], None]) -> Callable[[], None]:
+    """Have `release` call this as well."""
+    _OTHERS.append(give_back)
+    return give_back
 
 
 def release() -> None:
     """Give the system back what is free."""
+    for give_back in _OTHERS:
+        give_back()
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)

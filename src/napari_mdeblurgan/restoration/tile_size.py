@@ -20,6 +20,9 @@ _MAPS = {
     "mps": 14.0,
     "cuda": 14.0,
 }  # of full size and the network's width that exist at a time, measured
+# up to which no map comes to the 2^32 bytes at which Metal ends the process: the largest, of a
+# model that enlarges fourfold, has 16 features for one of the network's width
+_LARGEST_ON_METAL = 2**32 * _MAPS["mps"] / 16
 RESULTS = 3  # made, waiting and being written
 _EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
@@ -90,9 +93,10 @@ def _memory(device: str) -> float:
     if device.startswith("cuda"):
         import torch
 
-        return float(torch.cuda.mem_get_info(device)[0]) * _SHARE
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept) * _SHARE
     free = float(psutil.virtual_memory().available) * _SHARE
-    return min(free, WORKING_BYTES) if device == "cpu" else free
+    return min(free, WORKING_BYTES if device == "cpu" else _LARGEST_ON_METAL)
 
 
 def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> float:

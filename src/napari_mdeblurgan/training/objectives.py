@@ -13,6 +13,7 @@ from napari_mdeblurgan.network import Network, Restoration
 from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.block_threads import Blocks
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
+from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.training.batch_threads import in_parts
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, discriminator_loss
@@ -52,7 +53,7 @@ class GeneratorObjective(nn.Module):
         parts of the batch go through the network.
         """
         with autocast():
-            blurred = patches.blurred.contiguous(memory_format=torch.channels_last)
+            blurred = _laid(patches.blurred)
             restored = Restoration(*in_parts(self.network, self.network.explain, blurred, blocks))
         restored = restored._replace(output=averaged_to(restored.output, patches.sharp.shape[-1]))
         (discriminator,) = self._asked
@@ -89,12 +90,17 @@ class DiscriminatorObjective(nn.Module):
     ) -> Tensor:
         """One pass over both; both (batch, channels, y, x), `restored` without history."""
         with autocast():
-            both = torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last)
+            both = _laid(torch.cat([sharp, restored]))
             (logits,) = in_parts(
                 self.discriminator, lambda images: (self.discriminator(images),), both, blocks
             )
         real, fake = logits.float().split(len(sharp))
         return discriminator_loss(real, fake, self.label_smoothing)
+
+
+def _laid(images: Tensor) -> Tensor:
+    """Images as the network's features lie on their device."""
+    return images.contiguous(memory_format=layout_on(images.device.type))
 
 
 def _judged(discriminator: Discriminator, images: Tensor) -> tuple[Tensor, ...]:

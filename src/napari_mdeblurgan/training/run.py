@@ -11,9 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_mdeblurgan.errors import TrainingError
+from napari_mdeblurgan.errors import OutOfMemory, TrainingError
 from napari_mdeblurgan.exclusive import Lock, locked
 from napari_mdeblurgan.model import ModelCard, save_model
+from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
 from napari_mdeblurgan.training.card import card_for_run
@@ -136,6 +137,8 @@ class Run(Sitting):
         ------
         TrainingError
             If the loss or the gradient is not finite; names the last good checkpoint.
+        OutOfMemory
+            If a batch does not fit.
         """
         self.clock, self._budget_s = WorkingClock(), math.inf if minutes is None else 60 * minutes
         if self._saved < 0:
@@ -152,6 +155,13 @@ class Run(Sitting):
                 f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
             )
             raise TrainingError(f"{str(error).rstrip('.')}; {where}.") from error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"Memory on {self.training.device} ran out after step {self.training.step}; close "
+                "other programs and go on, or begin anew with a smaller data.batch or data.patch."
+            ) from error
         finally:
             if self._board is not None:
                 self._board.flush()

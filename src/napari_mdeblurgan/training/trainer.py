@@ -26,6 +26,7 @@ from napari_mdeblurgan.network.block_threads import (
 )
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.batch_threads import mixes_images
@@ -107,7 +108,8 @@ class Training:
             discriminator if loss.needs_discriminator else None,
         )
         self.device = next(network.parameters()).device
-        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+        layout = layout_on(self.device.type)
+        nn.utils.convert_conv2d_weight_memory_format(network, layout)
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
         self.optimizer = (
             self._muon(network) if self.method.optimizer == "muon" else self._adam(network)
@@ -125,7 +127,7 @@ class Training:
             GeneratorObjective(network, self.discriminator), place, device
         )
         if self.discriminator is not None:
-            nn.utils.convert_conv2d_weight_memory_format(self.discriminator, torch.channels_last)
+            nn.utils.convert_conv2d_weight_memory_format(self.discriminator, layout)
             self.discriminator_optimizer = self._adam(self.discriminator)
             judging = DiscriminatorObjective(self.discriminator, loss.label_smoothing)
             self._discriminator_objective = synchronised(judging, place, device)

@@ -47,14 +47,10 @@ def find_devices(automatic: str = "auto", model: str = "") -> Devices:
     if model:
         _get_ready(model)
     try:
-        from napari_mdeblurgan.restoration.device import (
-            available_devices,
-            device_label,
-            pick_device,
-        )
+        from napari_mdeblurgan.restoration.device import available_devices, device_label
 
         found = available_devices()
-        stands_for = pick_device("auto") if automatic == "auto" else automatic
+        stands_for = found[0] if automatic == "auto" else automatic
         first = (f"Automatic ({_SHORT.get(stands_for, stands_for)})", "auto")
         return Devices(entries=(first, *((device_label(device), device) for device in found)))
     except NoTorch:
