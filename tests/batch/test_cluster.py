@@ -27,15 +27,12 @@ from napari_mdeblurgan.batch import (
     Success,
     cluster,
     open_batch,
-    worker,
 )
 from napari_mdeblurgan.batch.cluster import ClusterError
 from napari_mdeblurgan.batch.cluster_images import UNASSESSED
 from napari_mdeblurgan.batch.item import Refusal
 from napari_mdeblurgan.batch.output_folder import WORK
-from napari_mdeblurgan.batch.worker import _claimed, _gpu_folder, make_image, own_device
-from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration import device
+from napari_mdeblurgan.batch.worker import make_image
 from napari_mdeblurgan.storage import Micrograph, read_image
 from tests.several_images import write_series
 
@@ -336,24 +333,6 @@ def test_a_worker_that_does_not_see_the_files_says_so(
     assert "the same path on all machines" in answer.reason
 
 
-def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
-    code = f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}\n"
-    code += "from napari_mdeblurgan.batch.worker import _claimed\n"
-    code += f"print(_claimed({devices!r}), flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "cuda:0\n"
-        assert _claimed.__wrapped__(devices) == "cuda:1"
-        assert _claimed.__wrapped__(devices) in ("cuda:0", "cuda:1")
-        other.kill()
-
-
 def test_a_large_image_is_restored_on_whatever_device_a_worker_has(
     settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
@@ -364,23 +343,6 @@ def test_a_large_image_is_restored_on_whatever_device_a_worker_has(
     found = read_image(batch.outputs[0]).data.astype(int)
     exact = read_image(run([large], tmp_path / "here", settings(**LARGE)).outputs[0]).data
     np.testing.assert_allclose(found, exact, rtol=0, atol=1)
-
-
-def test_a_worker_names_its_device_as_torch_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    for gpus in ([], ["cuda:0"], ["cuda:0", "cuda:1"]):
-        monkeypatch.setattr(device, "available_devices", lambda gpus=gpus: [*gpus, "cpu"])
-        monkeypatch.setattr(device, "_COMPUTED", {"cuda:0", "cuda:1"})
-        monkeypatch.setattr(worker, "_identity", str)
-        monkeypatch.setattr(worker, "_claimed", lambda found: found[-1][0])
-        best = gpus[-1] if gpus else "cpu"
-        assert own_device("auto") == best
-        assert own_device("cpu") == "cpu"
-        if gpus:
-            assert own_device("cuda") == best
-            assert own_device("cuda:0") == "cuda:0"
-        else:
-            with pytest.raises(ImageError, match="There is no device 'cuda'"):
-                own_device("cuda")
 
 
 def test_images_of_one_file_are_kept_apart_on_a_cluster(
@@ -397,18 +359,6 @@ def test_images_of_one_file_are_kept_apart_on_a_cluster(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
-def test_a_link_in_the_place_of_the_folder_of_gpus_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    _gpu_folder().symlink_to(victim)
-    devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
-    assert _claimed.__wrapped__(devices) == devices[os.getpid() % 2][0]
-    assert not list(victim.iterdir())
-
-
 def test_a_worker_of_another_version_is_refused_by_name_before_work(
     settings: Callable[..., BatchSettings],
     tmp_path: Path,
