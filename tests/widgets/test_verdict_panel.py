@@ -88,6 +88,43 @@ def test_without_a_verdict_there_is_no_map_and_what_was_seen_of_the_image_is_tol
     assert "nuclei [sharp ×2]: There is too little detail" in widget.controls.details.value
 
 
+def test_what_was_seen_of_another_image_is_told_though_one_was_assessed_before(
+    viewer: Viewer, widget: DeblurWidget, result: Image, noise: Noise, run: Run
+) -> None:
+    widget.controls.trust.value = False
+    viewer.add_image(noise(24, 32), name="leaf")
+    run()
+    assert widget.controls.headline.value == ""
+    assert widget.controls.details.value.startswith("leaf [sharp ×2]: There is too little detail")
+    viewer.layers.selection.active = viewer.layers["nuclei"]
+    assert widget.controls.details.value.startswith(f"{result.name}: ")
+    assert widget.controls.headline.value
+
+
+def test_the_verdict_on_an_older_result_gives_way_to_what_is_known_of_the_newest(
+    viewer: Viewer, widget: DeblurWidget, result: Image, run: Run
+) -> None:
+    assessed = widget.controls.headline.value
+    widget.controls.trust.value = False
+    run()
+    newer = viewer.layers[f"{result.name} [1]"]
+    assert widget.controls.headline.value == ""
+    assert widget.controls.details.value.startswith(f"{newer.name}: There is too little detail")
+    assert widget.controls.report.enabled  # of the one that was assessed
+    viewer.layers.remove(newer)
+    assert widget.controls.headline.value == assessed
+
+
+def test_what_was_seen_of_an_image_outlives_the_dock_that_was_told(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
+    viewer.add_image(noise(24, 32), name="nuclei")
+    run()
+    told = widget.controls.details.value
+    viewer.window.remove_dock_widget(widget.native)
+    assert DeblurWidget(viewer).controls.details.value == told
+
+
 def test_no_map_is_a_layer_before_it_is_asked_for_and_one_is_shown_at_a_time(
     viewer: Viewer, widget: DeblurWidget, result: Image
 ) -> None:

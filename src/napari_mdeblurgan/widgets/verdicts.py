@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.job import Noted
 
+KNOWN_NOTED: WeakKeyDictionary[Image, Noted] = (
+    WeakKeyDictionary()
+)  # of the images of results, by these, beyond the life of one dock widget
+
 
 class Verdicts:
     """Remembers, as long as a result is there, what was found out about it.
@@ -41,11 +45,10 @@ class Verdicts:
     def __init__(self, viewer: Viewer, pairs: Pairs) -> None:
         self._viewer, self._pairs = viewer, pairs
         self._last: ref[Image] | None = None
-        self._noted: WeakKeyDictionary[Image, Noted] = WeakKeyDictionary()
 
     def note(self, result: Image, noted: Noted) -> None:
         """Note what is to be known of the image that `result` was made from."""
-        self._noted[result] = noted
+        KNOWN_NOTED[result] = noted
 
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
         """Note what was found out about `result`."""
@@ -95,8 +98,8 @@ class Verdicts:
         words = _kept_sentence(active)
         if active is not None and words:
             return f"{active.name}: {words}"
-        result = self._unassessed(active, source)
-        return "" if result is None else f"{result.name}: {self._noted[result].sentence}"
+        result = self._newest_noted(active, source)
+        return "" if result is None else f"{result.name}: {KNOWN_NOTED[result].sentence}"
 
     def headline(
         self, active: Layer | None, source: Image | None, chosen: Image | None = None
@@ -129,24 +132,29 @@ class Verdicts:
         nothing is said because nothing was assessed.
         """
         found = self._said(active, source)
-        result = self._unassessed(active, source) if found is None else found[0]
+        result = self._newest_noted(active, source) if found is None else found[0]
         if result is None or source is None or self._pairs.source_of(result) is not source:
             return None
-        return self._noted.get(result) if found is None else found[1].noted
+        return KNOWN_NOTED.get(result) if found is None else found[1].noted
 
-    def _unassessed(self, active: Layer | None, source: Image | None) -> Image | None:
-        """The result that is selected, or the newest of the chosen image, where something is noted
-        of it.
+    def _newest_noted(self, active: Layer | None, source: Image | None) -> Image | None:
+        """The result that is selected, or the newest of the chosen image, a preview only where
+        there is nothing else, where something is noted of it.
         """
         results = [active] if isinstance(active, Image) and is_result_layer(active) else []
         results = results or ([] if source is None else self._pairs.results_of(source)[::-1])
-        return next((each for each in results if each in self._noted), None)
+        noted = (each for each in results if each in KNOWN_NOTED)
+        return min(noted, key=self._pairs.is_preview, default=None)
 
     def _said(
         self, active: Layer | None, source: Image | None
     ) -> tuple[Image, trust.Trusted] | None:
-        """Of which result something is said, and what."""
-        found = self.of(active, source)
+        """Of which assessed result something is said, and what; None where a newer one was not
+        assessed.
+        """
+        found, newest = self.of(active, source), self._newest_noted(active, source)
+        if newest is not None and newest not in KNOWN_TRUST:
+            return found if self._pairs.is_preview(newest) else None
         if found is None and not (active is not None and is_result_layer(active)):
             last = self._last() if self._last is not None else None
             found = (
