@@ -79,9 +79,8 @@ def open_tiff_file(path: str | Path) -> TiffFile:
 
 
 def _opened(path: str | Path) -> TiffFile:
-    """A TIFF file with the OME-XML of its set.
-
-    What Micro-Manager writes at its end is not read: it is often garbled, and not needed.
+    """A TIFF file with the OME-XML of its set; what Micro-Manager writes at its end is not read:
+    it is often garbled, and not needed.
     """
     import tifffile
 
