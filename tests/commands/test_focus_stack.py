@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from tests.focus.test_stack import LEFT, RIGHT, inner, texture, two_halves
 
@@ -194,6 +195,18 @@ def test_what_is_interrupted_leaves_nothing(
     assert "sharp.ome.zarr.partial" in seen[-1]
     assert "sharp.ome.zarr" not in seen[-1]
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_another_command_is_making_is_left_to_it(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    given = (tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.ome.zarr", "--registered")
+    with claimed(tmp_path / "sharp.ome.zarr"):
+        code, _, error = run(*given)
+        assert (code, "is being made elsewhere" in error) == (1, True)
+    assert run(*given)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sharp.ome.zarr", "stack.ome.tif"]
 
 
 def test_what_fails_on_the_way_leaves_nothing(run: Run, tmp_path: Path) -> None:

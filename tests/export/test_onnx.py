@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,3 +104,25 @@ def test_a_pair_of_libraries_that_do_not_work_together_is_named(monkeypatch) -> 
     for name, other in (("pydantic", "2.13.5"), ("bioimageio.spec", "0.5.13.0")):
         monkeypatch.setattr(libraries, "version", (found | {name: other}).__getitem__)
         libraries.check_together()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system collects it there")
+def test_checking_a_file_tells_the_makers_of_the_runtime_nothing(
+    grey_onnx: bytes, tmp_path: Path
+) -> None:
+    for folder in ("home", "temporary"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "model.onnx").write_bytes(grey_onnx)
+    own = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    hidden = ("CI", "XDG_", "GITHUB_", "PYTEST", "ORT_")  # where nothing would be sent, anyway
+    around = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    code = (
+        "import os, numpy as np\n"
+        "from pathlib import Path\n"
+        "from napari_mdeblurgan.export.onnx import run_onnx\n"
+        "before = dict(os.environ)\n"
+        "run_onnx(Path('model.onnx').read_bytes(), np.zeros((1, 1, 8, 8), np.float32))\n"
+        "assert dict(os.environ) == before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=around | own)
+    assert not [path for folder in own.values() for path in Path(folder).rglob("*")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import shutil
 from collections.abc import Callable
@@ -71,6 +72,11 @@ def test_what_the_network_said_is_kept_and_it_is_not_run_again(
         patched.setattr(explanation, "explained", lambda *_: pytest.fail("it was run again"))
         found = read_all(assessed(plane, scan, model, explanation=said))
     same(found, assessed(plane, scan, model))
+    file = said._file
+    del said
+    gc.collect()
+    assert file is not None
+    assert file.closed
 
 
 class Full(io.BytesIO):

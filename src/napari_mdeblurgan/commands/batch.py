@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.options import (
     TileOption,
 )
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.plain_text import on_one_line
 from napari_mdeblurgan.trust.headline import SIGNS
 
@@ -173,7 +174,7 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         show = _with_bar if sys.stderr.isatty() else _with_lines
         try:
             with closing(work.steps()) as steps:
-                show(steps)
+                show(heeded(steps))
         except KeyboardInterrupt:
             _tell_summary(work)
             done = f"{len(work.outputs)} of {_count(len(work.items), 'image')}"
@@ -241,7 +242,7 @@ def _without_waiting(steps: Iterator[Any]) -> Iterator[BatchProgress]:
     from napari_mdeblurgan.batch.watching import Waiting
 
     trouble = ""
-    for step in steps:
+    for step in heeded(steps):
         if isinstance(step, Waiting) and step.trouble != trouble:
             trouble = step.trouble
             print(

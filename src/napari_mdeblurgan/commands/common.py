@@ -6,20 +6,19 @@ import contextlib
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.interruption import ENDING, INTERRUPTED, heard, heed, told
 from napari_mdeblurgan.plain_text import NotPrinted, for_terminal
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 
-# signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
-_ENDING = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-)
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
 REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 
@@ -50,11 +45,13 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
     """
     try:
         with (
-            ended_like_interrupted(),
+            heard(*ENDING),
             _shown_traceback() if context.obj else contextlib.nullcontext(),
         ):
+            heed()
             _check_current_folder()
             yield
+            told()
     except WrongUse as error:
         fail(str(error), 2)
     except MdeblurganError as error:
@@ -71,7 +68,7 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
         name = f"{error.filename}: " if error.filename else ""
         fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
     except KeyboardInterrupt as error:
-        fail(str(error) or "interrupted; nothing was left half-written.", 130)
+        fail(str(error) or INTERRUPTED, 130)
     except Exception as error:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
@@ -114,28 +111,6 @@ def quoted(path: object) -> str:
 
 
 @contextmanager
-def ended_like_interrupted() -> Iterator[None]:
-    """What asks the process to end counts as Ctrl-C; what was ignored, as by nohup, stays so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in _ENDING}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        _restore(before)
-
-
-def _restore(handlers: Mapping[int, Any]) -> None:
-    for number, handler in handlers.items():
-        if handler is not None:  # which was not set by Python, and cannot be
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _shown_traceback() -> Iterator[None]:
     try:
         yield
@@ -148,29 +123,8 @@ def fail(sentence: str, code: int) -> NoReturn:
     """Say what is wrong on stderr, and end the command."""
     with contextlib.suppress(OSError):  # the terminal has been closed
         print(f"mdeblurgan: {for_terminal(' '.join(sentence.split()))}", file=sys.stderr)
+    told()
     raise typer.Exit(code)
-
-
-@contextmanager
-def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
-    """The first Ctrl-C, or other wish to end, calls `stop`; a second one ends the work at once.
-    Gives those that came.
-    """
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_ENDING)}
-
-    def on_signal(number: int, _: object) -> None:
-        came.append(number)
-        stop()
-        _restore(before)
-
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, on_signal)
-    try:
-        yield came
-    finally:
-        _restore(before)
 
 
 def region_option(text: str | None, image: Micrograph, binning: int = 1) -> Region | None:

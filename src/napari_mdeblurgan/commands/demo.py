@@ -18,6 +18,7 @@ from napari_mdeblurgan.commands.common import (
 from napari_mdeblurgan.commands.options import DeviceOption
 from napari_mdeblurgan.commands.restore import RestoreOptions, make
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.pipeline import Request
 
@@ -56,7 +57,7 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
         check_model(name)
     check_device(device)
     make_folder(output)
-    for sample in SAMPLES.values():
+    for sample in heeded(SAMPLES.values()):
         print(f"{sample.name}: {sample.description}")
         before = read_image(sample_path(sample.name))
         if sample.stack:

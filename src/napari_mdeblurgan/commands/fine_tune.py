@@ -20,10 +20,10 @@ from napari_mdeblurgan.commands.common import (
     check_source_path,
     fail,
     one_line_errors,
-    stopped_by_signals,
 )
 from napari_mdeblurgan.commands.options import DeviceOption, RegisteredOption, UnorderedOption
 from napari_mdeblurgan.commands.pairs import Match, _matched, check_pairs, objective_pair
+from napari_mdeblurgan.interruption import stopped_by_signals
 from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.plain_text import on_one_line
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ from napari_mdeblurgan.commands.common import (
 )
 from napari_mdeblurgan.commands.options import RegisteredOption, UnorderedOption
 from napari_mdeblurgan.commands.progress import with_progress
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.plain_text import on_one_line
 
@@ -92,10 +93,14 @@ def focus_stack(
         for path in outputs[1:]:
             check_output_file(path, "YX", "float32")
         made = _Files(output, height, confidence)
-        for line in made.steps(
-            stack, channel, registered=registered, ordered=not unordered, reference=reference
-        ):
-            print(on_one_line(line), flush=True)
+        with ExitStack() as held:
+            for path in outputs:
+                if path.suffix.lower() == ".zarr":  # grows under a name of its own, for all to see
+                    held.enter_context(claimed(path))
+            for line in made.steps(
+                stack, channel, registered=registered, ordered=not unordered, reference=reference
+            ):
+                print(on_one_line(line), flush=True)
 
 
 def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import check_output_folder, make_folder
 from napari_mdeblurgan.plain_text import on_one_line
 
@@ -180,7 +181,7 @@ def _registered(
     steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)
     on_terminal = sys.stderr.isatty()
     with tqdm(
-        steps,
+        heeded(steps),
         total=len(matched.pairs),
         unit="pair",
         leave=False,

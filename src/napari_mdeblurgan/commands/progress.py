@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.steps import Returning, percent
 
 
@@ -51,7 +52,7 @@ def with_progress(
         return _with_bar(steps, unit, at)
     start, next_line = time.perf_counter(), every
     returning = Returning(steps)
-    for step in returning:
+    for step in heeded(returning):
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
@@ -66,7 +67,7 @@ def _with_bar(steps: Generator[S, None, R], unit: str, at: Callable[[S], str]) -
     returning = Returning(steps)
     for first in returning:  # without any there is no bar
         with tqdm(unit=unit, unit_scale=True, leave=False, dynamic_ncols=True) as bar:
-            for step in chain([first], returning):
+            for step in chain([first], heeded(returning)):
                 bar.total = step.total
                 bar.set_postfix_str(at(step), refresh=False)
                 bar.update(step.done - bar.n)

@@ -14,6 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_source_path, one_line_errors
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
+from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.plain_text import on_one_line
 
@@ -261,7 +262,7 @@ def make_pairs(
     except FileError as error:
         raise WrongUse(str(error)) from error
     made = 0
-    for source, (low_path, high_path, picture) in targets.items():
+    for source, (low_path, high_path, picture) in heeded(targets.items()):
         try:
             image = read_image(source.path, source.image)
             own, size_um, assumed = with_pixel_size(

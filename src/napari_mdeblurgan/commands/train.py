@@ -19,9 +19,9 @@ from napari_mdeblurgan.commands.common import (
     fail,
     one_line_errors,
     quoted,
-    stopped_by_signals,
 )
 from napari_mdeblurgan.errors import need_torch
+from napari_mdeblurgan.interruption import stopped_by_signals
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig

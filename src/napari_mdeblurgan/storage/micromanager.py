@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -73,13 +74,13 @@ def open_tiff_file(path: str | Path) -> TiffFile:
         raise
     if found:
         tif.__dict__["series"] = found  # a cached property: this is what everybody is given
+    weakref.finalize(tif, tif.filehandle.close)  # where it is read lazily, nobody else does
     return tif
 
 
 def _opened(path: str | Path) -> TiffFile:
-    """A TIFF file with the OME-XML of its set.
-
-    What Micro-Manager writes at its end is not read: it is often garbled, and not needed.
+    """A TIFF file with the OME-XML of its set; what Micro-Manager writes at its end is not read:
+    it is often garbled, and not needed.
     """
     import tifffile
 

@@ -9,6 +9,7 @@ import math
 import shutil
 import tempfile
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -86,6 +87,7 @@ class ExplanationOnDisk:
         with suppress(OSError):
             if shutil.disk_usage(folder).free > _PLENTY * (self._room + result):
                 self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+                weakref.finalize(self, self._file.close)
                 self._file.truncate(self._room)
 
     def keep(self, index: tuple[int, ...], tile: Tile, said: np.ndarray) -> None:
