@@ -204,7 +204,7 @@ def test_a_stack_is_refused_with_the_mend(make) -> None:
         register_images(ImagePair("stack", pair.low, stack))
 
 
-def test_hot_pixels_of_both_cameras_change_neither_place_nor_contrast_and_are_no_truth(
+def test_hot_pixels_of_both_cameras_change_neither_place_nor_contrast_nor_are_they_truth(
     make,
 ) -> None:
     made = make(1, gain=(0.8,))
@@ -221,8 +221,7 @@ def test_hot_pixels_of_both_cameras_change_neither_place_nor_contrast_and_are_no
     assert pair.accepted, pair.registration.reasons
     assert made.error(pair.registration.transform) < 0.25
     assert pair.registration.gain == pytest.approx(clean.gain, rel=0.05)
-    assert pair.valid.mean() < 0.9999
-    assert pair.high[0][pair.valid].max() < 3
+    assert pair.high.max() < 3
 
 
 def test_sparse_spots_are_no_hot_pixels() -> None:

@@ -182,9 +182,8 @@ def _channels(image: Micrograph, name: str) -> Channels:
 
 
 def _but_hot_pixels(high: Channels) -> Channels:
-    """The image to learn from, of which hot pixels are not known."""
-    values = np.stack([without_hot_pixels(channel) for channel in high.values])
-    return Channels(values, high.known & (values == high.values).all(axis=0))
+    """The image to learn from, without its hot pixels."""
+    return Channels(np.stack([without_hot_pixels(each) for each in high.values]), high.known)
 
 
 def _kind(image: Micrograph) -> str:
