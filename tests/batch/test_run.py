@@ -234,6 +234,9 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(restored, tmp_path: Path) -> N
     assert [output.name for output in batch.outputs] == ["a.ome.tif", "d.ome.tif"]
     assert [Path(failure.name).name for failure in batch.failures] == ["b.tif", "c.tif"]
     assert "is not a TIFF file" in batch.failures[0].reason
+    for failure in batch.failures:
+        assert failure.reason.startswith(failure.name)
+        assert failure.reason.count(Path(failure.name).name) == 1
     assert names_in(tmp_path / "out") == ["a.ome.tif", "d.ome.tif"]
     assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
 

@@ -10,7 +10,14 @@ import pytest
 import tifffile
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.evaluation.images import FUNDUS_EDGE, find_images, fundus_squares
+from napari_mdeblurgan.evaluation.evaluate import EvaluationOptions, evaluation_steps
+from napari_mdeblurgan.evaluation.images import (
+    FUNDUS_EDGE,
+    find_images,
+    fundus_squares,
+    to_judge_by,
+)
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import read_image, write_image
 from tests.several_images import write_series
 
@@ -54,6 +61,25 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert [image.name for image in found] == ["good.png"]
     assert len(skipped) == 1
     assert "broken.png" in skipped[0]
+
+
+def test_images_of_one_value_and_broken_pixels_are_left_out_and_named(tmp_path: Path) -> None:
+    write(tmp_path / "good.png", discs())
+    write(tmp_path / "blank.png", np.full((80, 80), 0.4))
+    tifffile.imwrite(tmp_path / "nan.tif", np.where(discs() > 0.5, np.nan, 1).astype(np.float32))
+    kept, skipped = to_judge_by(find_images(tmp_path)[0])
+    assert [image.name for image in kept] == ["good.png"]
+    assert "blank.png shows nothing: all its pixels have the same value." in skipped[0]
+    assert "nan.tif has values that are not finite" in skipped[1]
+
+
+def test_a_folder_of_nothing_but_blank_images_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "blank.png", np.full((80, 80), 0.4))
+    options = EvaluationOptions(
+        folder=tmp_path, output=tmp_path / "report", models=("gray-x2",), device="cpu"
+    )
+    with pytest.raises(FileError, match=r"has no image to judge by: .*blank\.png shows nothing"):
+        finished(evaluation_steps(options))
 
 
 def test_results_of_this_program_are_no_truth_to_judge_by(tmp_path: Path) -> None:

@@ -162,6 +162,28 @@ def test_a_plane_that_is_brighter_leaves_no_trace(sharp: np.ndarray, found: AllI
     assert np.median(inner(again.height)[1]) == pytest.approx(RIGHT, abs=0.1)
 
 
+def test_values_around_zero_are_not_scaled(sharp: np.ndarray, found: AllInFocus) -> None:
+    shift = np.float32(sharp.mean())
+    lower = all_in_focus(two_halves(sharp) - shift, registered=True)
+    np.testing.assert_allclose(lower.image, found.image - shift, atol=0.02)
+    np.testing.assert_allclose(np.median(inner(lower.height)[0]), LEFT, atol=0.1)
+
+
+def test_hot_pixels_do_not_hold_planes_where_they_are(sharp: np.ndarray) -> None:
+    moves = [(2.0 * plane - 4, 3.0 - 1.5 * plane) for plane in range(PLANES)]
+    moved = [
+        ndimage.shift(plane, move, mode="mirror")
+        for plane, move in zip(two_halves(sharp), moves, strict=True)
+    ]
+    stack, random = np.stack(moved), np.random.default_rng(0)
+    stack[:, random.integers(0, 192, 60), random.integers(0, 192, 60)] = 20
+    transforms = all_in_focus(stack, reference=2).transforms
+    for transform, move in zip(transforms, moves, strict=True):
+        assert transform is not None
+        middle = transform @ [96, 96, 1]
+        np.testing.assert_allclose(middle[:2], np.subtract(96, move), atol=0.25)
+
+
 def test_planes_in_any_order_are_put_in_order(sharp: np.ndarray) -> None:
     stack = np.stack([ndimage.gaussian_filter(sharp, 0.3 + 0.9 * plane) for plane in range(6)])
     order = [3, 0, 5, 1, 4, 2]
@@ -234,6 +256,14 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
     assert most_detailed([0 * other + np.random.default_rng(0).random(other.shape), other]) == 1
     with pytest.raises(ImageError, match="must have as many"):
         followed(found, other[:3])
+
+
+@pytest.mark.parametrize("kind", ["bool", "complex64", "U4"])
+def test_another_channel_that_holds_no_numbers_is_refused(
+    sharp: np.ndarray, found: AllInFocus, kind: str
+) -> None:
+    with pytest.raises(ImageError, match=r"of the type .* cannot be used; convert it"):
+        followed(found, two_halves(sharp).astype(kind))
 
 
 @pytest.mark.parametrize(

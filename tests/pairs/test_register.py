@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.pairs import ImagePair, PairError, register_images
+from napari_mdeblurgan.pairs.structure import without_hot_pixels
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.storage import Micrograph
 
@@ -201,3 +202,31 @@ def test_a_stack_is_refused_with_the_mend(make) -> None:
     stack = Micrograph(np.stack([pair.high.data] * 2), "ZYX", pair.high.pixel_size, "µm")
     with pytest.raises(PairError, match="take one plane"):
         register_images(ImagePair("stack", pair.low, stack))
+
+
+def test_hot_pixels_of_both_cameras_change_neither_place_nor_contrast_nor_are_they_truth(
+    make,
+) -> None:
+    made = make(1, gain=(0.8,))
+    random = np.random.default_rng(0)
+    low, high = (replace(image, data=image.data // 60) for image in (made.pair.low, made.pair.high))
+    clean = register_images(ImagePair("clean", low, high)).registration
+    hot = []
+    for image in (low, high):
+        data = image.data.copy()
+        count = round(0.002 * data.size)
+        data[tuple(random.integers(2, length - 2, count) for length in data.shape)] = 65535
+        hot.append(replace(image, data=data))
+    pair = register_images(ImagePair("hot", *hot))
+    assert pair.accepted, pair.registration.reasons
+    assert made.error(pair.registration.transform) < 0.25
+    assert pair.registration.gain == pytest.approx(clean.gain, rel=0.05)
+    assert pair.high.max() < 3
+
+
+def test_sparse_spots_are_no_hot_pixels() -> None:
+    y, x = np.mgrid[:90, :90]
+    places = np.random.default_rng(0).uniform(5, 85, (9, 2))
+    spots = sum(np.exp(-((y - at) ** 2 + (x - to) ** 2) / 2 / 0.7**2) for at, to in places)
+    image = (1000 * spots + np.random.default_rng(1).normal(100, 3, y.shape)).astype(np.float32)
+    np.testing.assert_array_equal(without_hot_pixels(image), image)

@@ -147,6 +147,24 @@ def test_one_file_is_held_out_if_there_are_two(
     assert len(names(folder)) == files
 
 
+def test_copies_of_a_file_are_held_out_with_it(tmp_path: Path) -> None:
+    for number in range(12):
+        save(tmp_path / f"{number}.png", *GREY, seed=number // 3)
+    for seed in range(5):
+        folder = open_folder(tmp_path, 1, 0.2, seed)
+        held_out = {int(image.path.stem) for image in folder.validation}
+        assert len(held_out) == 3
+        assert len({number // 3 for number in held_out}) == 1
+
+
+def test_where_all_files_are_copies_none_is_held_out(tmp_path: Path) -> None:
+    for number in range(4):
+        save(tmp_path / f"{number}.png", *GREY)
+    folder = open_folder(tmp_path, 1, 0.2)
+    assert not folder.validation
+    assert len(names(folder)) == 4
+
+
 def test_files_are_grouped_by_the_word_before_the_hyphen_or_by_folder(tmp_path: Path) -> None:
     for name in ("leaf-0.png", "leaf-1.png", "blood-0.png", "muscle/1.png", "muscle/2.png"):
         save(tmp_path / name, *COLOUR)

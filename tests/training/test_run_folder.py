@@ -268,7 +268,7 @@ def test_what_is_learned_from_is_not_validated_on(
 ) -> None:
     with pytest.raises(
         ConfigError,
-        match=r"grain-\d\.png is among the images to train on and in data\.validation_folder",
+        match=r"grain-\d\.png or a copy of it is among the images to train on and in data\.v",
     ):
         open_run(
             sharp_folder,
@@ -276,9 +276,14 @@ def test_what_is_learned_from_is_not_validated_on(
             tiny_config(data={"validation_folder": str(sharp_folder)}),
         )
     (tmp_path / "others").mkdir()
-    (tmp_path / "others" / "grain-9.png").write_bytes((sharp_folder / "grain-1.png").read_bytes())
+    other = tmp_path / "others" / "grain-9.png"
+    other.write_bytes((sharp_folder / "grain-1.png").read_bytes())
     monkeypatch.chdir(tmp_path)
     config = tiny_config(data={"validation_folder": "others"})
+    with pytest.raises(ConfigError, match=r"grain-9\.png or a copy of it is among"):
+        open_run(sharp_folder, tmp_path / "run", config)
+    with Image.open(sharp_folder / "grain-1.png") as image:
+        image.transpose(Image.Transpose.ROTATE_90).save(other)
     with closing(open_run(sharp_folder, tmp_path / "run", config)) as run:
         assert [image.name for image in run.data.judged] == ["grain-9.png"]
     monkeypatch.chdir(sharp_folder)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import errno
 import logging
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.storage.stems import file_stem
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
@@ -150,7 +153,9 @@ BatchStep = Begun | Advanced | Ended
 
 
 def refusal(error: Exception, name: str) -> Refusal:
-    """What an error means for the image `name`; one that is not foreseen is logged as well."""
+    """What an error means for the image `name`, which it names; one that is not foreseen is logged
+    as well.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in FULL:
@@ -158,7 +163,7 @@ def refusal(error: Exception, name: str) -> Refusal:
         cause = cause.__cause__
     match error:
         case MdeblurganError():
-            return Refusal(str(error))
+            return Refusal(str(error) if _names(str(error), name) else f"{name}: {error}")
         case MemoryError():
             return Refusal(f"{name} does not fit into memory; close other programs.")
         case OSError():
@@ -168,3 +173,9 @@ def refusal(error: Exception, name: str) -> Refusal:
     log.error("restoring %s failed", name, exc_info=error)
     what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
     return Refusal(f"{name} failed unexpectedly ({what}); see the log.")
+
+
+def _names(reason: str, name: str) -> bool:
+    """Whether a sentence says which image it is about: its file, or a result called like that."""
+    stem = file_stem(Path(Path(name).name.partition(" [")[0]))
+    return bool(re.search(rf"(?<![\w.]){re.escape(stem)}\.\w", reason)) or name in reason

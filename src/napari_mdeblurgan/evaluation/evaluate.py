@@ -21,7 +21,12 @@ from napari_mdeblurgan.evaluation.comparison import (
     worst_example,
 )
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
-from napari_mdeblurgan.evaluation.images import SharpPart, find_images, fundus_squares
+from napari_mdeblurgan.evaluation.images import (
+    SharpPart,
+    find_images,
+    fundus_squares,
+    to_judge_by,
+)
 from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED, Ledger
 from napari_mdeblurgan.evaluation.methods import (
     OURS,
@@ -180,7 +185,10 @@ def _images(options: EvaluationOptions) -> tuple[list[SharpPart], list[str], str
     ]
     if len(kept) < len(images):
         data += f" (at most {options.limit} of each kind, spread evenly over all {len(images)})"
-    return kept, skipped, data
+    usable, empty = to_judge_by(kept)
+    if not usable:
+        raise FileError(f"{options.folder} has no image to judge by: {empty[0]}")
+    return usable, [*skipped, *empty], data
 
 
 def _spread(images: list[SharpPart], limit: int | None) -> list[SharpPart]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -77,6 +78,24 @@ class SharpPart:
             )
         low, high = float(values.min()), float(values.max())
         return ((values - low) / max(high - low, 1e-12)).astype(np.float32)
+
+
+def to_judge_by(images: Iterable[SharpPart]) -> tuple[list[SharpPart], list[str]]:
+    """Those that show something, and a sentence for every other one: of an image of one value every
+    method makes the truth, and the mean of all would be infinite.
+    """
+    kept, skipped = [], []
+    for image in images:
+        try:
+            values = image.read()
+        except MdeblurganError as error:
+            skipped.append(str(error))
+            continue
+        if values.min() < values.max():
+            kept.append(image)
+        else:
+            skipped.append(f"{image.path} shows nothing: all its pixels have the same value.")
+    return kept, skipped
 
 
 @functools.lru_cache(maxsize=1)

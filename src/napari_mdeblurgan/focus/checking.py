@@ -40,11 +40,7 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
             raise ImageError(
                 f"Planes of {size} pixels are too small; {_SMALLEST} × {_SMALLEST} are needed."
             )
-        if plane.dtype.kind not in "uif":
-            raise ImageError(
-                f"A focus stack of the type {plane.dtype} cannot be used; convert it to whole or "
-                "real numbers."
-            )
+        _check_type(plane.dtype)
         if registered and plane.shape != stack[0].shape:
             raise ImageError(
                 "The planes of this stack differ in size, so they cannot lie on each other yet; "
@@ -60,11 +56,21 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
     Raises
     ------
     ImageError
-        If its planes are others.
+        If its planes are others, or of no real numbers.
     """
     if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(
         found.height.shape
     ):
         raise ImageError(
             "The other stack has other planes; it must have as many, of the same sizes."
+        )
+    for plane in stack:
+        _check_type(plane.dtype)
+
+
+def _check_type(dtype: Any) -> None:
+    if dtype.kind not in "uif":
+        raise ImageError(
+            f"A focus stack of the type {dtype} cannot be used; convert it to whole or real "
+            "numbers."
         )

@@ -21,6 +21,7 @@ TILE_MULTIPLE = 8  # tiles begin at multiples of it: the pixels of the coarsest 
 OVERVIEW = 200  # pixels of the shorter edge at which the order of the planes is looked for
 MIDDLE_EDGE = 1024  # pixels of an edge of the part that noise and brightness are measured in
 ROUNDING = 5e-7  # of the largest value: noise that comes of calculating
+_BELOW_ZERO = 0.01  # of the squares of all values: more are not light and its noise
 BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes of one stack
 
 
@@ -67,9 +68,11 @@ def overviews_steps(
 
 def brightness_gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
     """By which planes are made as bright as the reference: by least squares, so that what is bright
-    decides.
+    decides; values around zero are no amounts of light, and are left as they are.
     """
     known, found = overviews[reference], []
+    if not all(_light(each) for each in overviews):
+        return (1.0,) * len(overviews)
     for each in overviews:
         both = np.isfinite(known) & np.isfinite(each)
         power = float((each[both].astype(np.float64) ** 2).sum())
@@ -78,6 +81,13 @@ def brightness_gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[f
         )
         found.append(gain if 1 / BRIGHTER < gain < BRIGHTER else 1.0)
     return tuple(found)
+
+
+def _light(image: np.ndarray) -> bool:
+    """Whether the values may be amounts of light: hardly any are below zero."""
+    squares = np.square(image[np.isfinite(image)].astype(np.float64))
+    below = np.square(image[image < 0].astype(np.float64))
+    return float(below.sum()) <= _BELOW_ZERO * float(squares.sum())
 
 
 def grey_plane(image: np.ndarray) -> np.ndarray:

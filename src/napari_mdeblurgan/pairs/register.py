@@ -18,7 +18,7 @@ from napari_mdeblurgan.pairs.pair import (
     SwappedError,
 )
 from napari_mdeblurgan.pairs.refine import SMALLEST, seen
-from napari_mdeblurgan.pairs.structure import plane
+from napari_mdeblurgan.pairs.structure import plane, without_hot_pixels
 from napari_mdeblurgan.pairs.verdict import (
     SHARPER_IS_LOW,
     SWAPPED,
@@ -92,6 +92,7 @@ def register_images(
         )
     if np.array_equal(low.values, high.values):
         raise PairError(f"{pair.name}: {SAME_IMAGE}")
+    high = _but_hot_pixels(high)
     planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
     warnings: list[str] = []
@@ -178,6 +179,11 @@ def _channels(image: Micrograph, name: str) -> Channels:
             np.isfinite(values), values, np.median(finite) if finite.size else 0
         ).astype(np.float32)
     return Channels(values, known)
+
+
+def _but_hot_pixels(high: Channels) -> Channels:
+    """The image to learn from, without its hot pixels."""
+    return Channels(np.stack([without_hot_pixels(each) for each in high.values]), high.known)
 
 
 def _kind(image: Micrograph) -> str:

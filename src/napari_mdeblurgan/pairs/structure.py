@@ -13,6 +13,9 @@ _TRUNCATE = 3.0
 CLIPPED = (0.05, 99.95)  # percentiles: hot pixels must not outweigh the specimen
 # of the structure's root mean square: where there is less, there is nothing to be made more of
 _FLOOR = 0.5
+_RANGE = (1, 50, 99)  # percentiles: where the image begins, its middle and its end, but for those
+_LONELY = 4.0  # times: a spot, however small, shows in the pixels around it
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 
 def plane(channels: np.ndarray) -> np.ndarray:
@@ -28,12 +31,32 @@ def plane(channels: np.ndarray) -> np.ndarray:
         finite = np.isfinite(values)
         if not finite.any():
             continue
+        values = without_hot_pixels(np.where(finite, values, np.median(values[finite])))
         low, middle, high = np.percentile(values[finite], (CLIPPED[0], 50, CLIPPED[1]))
-        values = np.clip(np.where(finite, values, middle), low, high) - np.float32(middle)
+        values = np.clip(values, low, high) - np.float32(middle)
         spread = float(values.std())
         if spread > 0:
             total += values / np.float32(spread)
     return total / len(channels)
+
+
+def without_hot_pixels(image: np.ndarray) -> np.ndarray:
+    """Single pixels that stand out of all their neighbours by more than the range of the image, and
+    far more than these stand out of it, are put at the nearest of these.
+
+    They belong to the camera, not to the place, and more of them than are clipped would decide.
+    """
+    low, middle, high = np.percentile(image, _RANGE)
+    reach = high - low
+    if reach <= 0 or low - reach <= image.min() <= image.max() <= high + reach:
+        return image
+    calm = np.clip(
+        image,
+        ndimage.minimum_filter(image, footprint=_NEIGHBOURS),
+        ndimage.maximum_filter(image, footprint=_NEIGHBOURS),
+    )
+    hot = np.abs(image - calm) > np.maximum(reach, _LONELY * np.abs(calm - middle))
+    return np.where(hot, calm, image)
 
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:

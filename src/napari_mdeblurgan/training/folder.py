@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from napari_mdeblurgan.training.image_store import MEMORY_BYTES, ImageStore
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage, sharp_images
 
 _SMALLEST = 64
+_END_BYTES = 1 << 20  # of a file, at either end: those of copies are the same
 VALIDATION = 0.1
 COLOURS_AS_GREY = 0.35  # sharp texture is scarce among grey images
 
@@ -122,6 +124,7 @@ def open_folder(
     validation : float
         Share of the files that is held out, in [0, 1). One at least if there are two or more files,
         unless it is 0. The names of the files decide which: the same folder is always split alike.
+        Copies of a file are held out with it.
     seed : int
         Another seed holds out others.
     weights : mapping of str to float, optional
@@ -176,17 +179,42 @@ def open_folder(
 
 
 def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> set[Path]:
-    """The files whose names, hashed, come first: another file more or less moves hardly any of
-    them.
+    """The files whose names, hashed, come first, each with its copies: another file more or less
+    moves hardly any of them.
     """
     if share == 0 or len(paths) < 2:
         return set()
     count = min(len(paths) - 1, max(1, round(share * len(paths))))
+    contents = content_keys(paths)
 
     def rank(path: Path) -> bytes:
         return hashlib.sha256(f"{seed}/{path.relative_to(folder).as_posix()}".encode()).digest()
 
-    return set(sorted(paths, key=rank)[:count])
+    held_out: set[Path] = set()
+    for path in sorted(paths, key=rank):
+        copies = {each for each in paths if contents[each] == contents[path]}
+        if len(held_out) < count and len(held_out | copies) < len(paths):
+            held_out |= copies
+    return held_out
+
+
+def content_keys(paths: Iterable[Path]) -> dict[Path, object]:
+    """What is the same for files that are copies of one another, by their size and their two ends;
+    a folder is only like itself.
+    """
+    keys: dict[Path, object] = {}
+    for path in dict.fromkeys(paths):
+        keys[path] = path
+        try:
+            if path.is_file():
+                with path.open("rb") as file:
+                    start = file.read(_END_BYTES)
+                    size = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, size - _END_BYTES))
+                    keys[path] = size, hashlib.sha256(start + file.read()).digest()
+        except OSError as error:
+            raise FileError(f"{path} cannot be read ({error.strerror}).") from None
+    return keys
 
 
 def _sources(

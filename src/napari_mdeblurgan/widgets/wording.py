@@ -213,7 +213,7 @@ def reason_first(reason: str, name: str, folder: Path) -> str:
     folder : Path
         The output folder.
     """
-    rest = reason.removeprefix(f"{name} ")
+    rest = reason.removeprefix(f"{name}: ").removeprefix(f"{name} ")
     if rest == reason:
         reason = re.sub(rf"{re.escape(name)}(?=[\s,;)]|$)", "it", reason)
         return f"{reason.replace(f'{folder}{os.sep}', '')} — {name}"
