@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
 from napari_mdeblurgan.storage.provenance import is_result
+from napari_mdeblurgan.training.copies import first_copies
 from napari_mdeblurgan.training.image_store import MEMORY_BYTES, ImageStore
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage, sharp_images
 
 _SMALLEST = 64
-_END_BYTES = 1 << 20  # of a file, at either end: those of copies are the same
 VALIDATION = 0.1
 COLOURS_AS_GREY = 0.35  # sharp texture is scarce among grey images
 
@@ -185,36 +184,20 @@ def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> s
     if share == 0 or len(paths) < 2:
         return set()
     count = min(len(paths) - 1, max(1, round(share * len(paths))))
-    contents = content_keys(paths)
+    copies: dict[Path, set[Path]] = {}
+    first = first_copies(paths)
+    for path in paths:
+        copies.setdefault(first[path], set()).add(path)
 
     def rank(path: Path) -> bytes:
         return hashlib.sha256(f"{seed}/{path.relative_to(folder).as_posix()}".encode()).digest()
 
     held_out: set[Path] = set()
     for path in sorted(paths, key=rank):
-        copies = {each for each in paths if contents[each] == contents[path]}
-        if len(held_out) < count and len(held_out | copies) < len(paths):
-            held_out |= copies
+        alike = copies[first[path]]
+        if len(held_out) < count and len(held_out | alike) < len(paths):
+            held_out |= alike
     return held_out
-
-
-def content_keys(paths: Iterable[Path]) -> dict[Path, object]:
-    """What is the same for files that are copies of one another, by their size and their two ends;
-    a folder is only like itself.
-    """
-    keys: dict[Path, object] = {}
-    for path in dict.fromkeys(paths):
-        keys[path] = path
-        try:
-            if path.is_file():
-                with path.open("rb") as file:
-                    start = file.read(_END_BYTES)
-                    size = file.seek(0, os.SEEK_END)
-                    file.seek(max(0, size - _END_BYTES))
-                    keys[path] = size, hashlib.sha256(start + file.read()).digest()
-        except OSError as error:
-            raise FileError(f"{path} cannot be read ({error.strerror}).") from None
-    return keys
 
 
 def _sources(

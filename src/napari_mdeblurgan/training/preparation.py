@@ -25,6 +25,7 @@ from napari_mdeblurgan.training.config import (
     NetworkConfig,
     TrainingConfig,
 )
+from napari_mdeblurgan.training.copies import first_copies
 from napari_mdeblurgan.training.dataset import (
     PatchSampler,
     SharpFolder,
@@ -34,7 +35,6 @@ from napari_mdeblurgan.training.dataset import (
 )
 from napari_mdeblurgan.training.distributed import ProcessRank, device_of
 from napari_mdeblurgan.training.field_types import Precision
-from napari_mdeblurgan.training.folder import content_keys
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
 from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod
@@ -114,10 +114,10 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     judged: tuple[SharpImage, ...] = found.validation
     if data.validation_folder:
         judged = tuple(images_of(open_folder(Path(data.validation_folder), channels, 0).training))
-        learned = set(content_keys(real_path(i.path) for i in images_of(found.training)).values())
-        own = content_keys(real_path(image.path) for image in judged)
+        learned = {real_path(image.path) for image in images_of(found.training)}
+        first = first_copies([*learned, *(real_path(image.path) for image in judged)])
         for image in judged:
-            if own[real_path(image.path)] in learned:
+            if first[real_path(image.path)] in learned:
                 raise ConfigError(
                     f"{image.path} or a copy of it is among the images to train on and in "
                     "data.validation_folder; name a folder of others."
