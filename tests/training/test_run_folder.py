@@ -435,7 +435,7 @@ def test_rows_after_the_checkpoint_and_half_lines_are_dropped(tmp_path: Path) ->
 def test_stop_ends_after_the_step_with_a_checkpoint(
     sharp_folder: Path, tmp_path: Path, tiny_config: Make, number: int
 ) -> None:
-    from napari_mdeblurgan.commands.common import stopped_by_signals
+    from napari_mdeblurgan.interruption import stopped_by_signals
 
     with closing(
         open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 0}))
