@@ -103,7 +103,7 @@ def test_lazy_image_is_never_pulled_into_memory_whole(
 
     monkeypatch.setattr(zarr.Array, "__getitem__", noted)
     data = {
-        "dask": da.from_array(stored),
+        "dask": da.from_array(stored, chunks=stored.chunks),
         "zarr": stored,
         "multiscale": [stored, image[:, ::2, ::2]],
     }[kind]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from threading import Lock
@@ -16,7 +17,7 @@ import psutil
 
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
 
-SLOW_S = 0.05  # a part that takes so long is worth asking what the whole chunk takes
+SLOW_S = 0.05  # two parts that take so long are worth asking what the whole chunk takes
 ALIKE = 3.0  # times as long as a part: then a part is made by making the whole chunk
 _SHARE_OF_MEMORY = 1 / 8  # that a chunk may take to be kept
 
@@ -48,7 +49,8 @@ class ReadInTurn:
         self.shape, self.dtype, self.ndim = image.shape, image.dtype, image.ndim
         self._image, self._lock = image, lock
         self._edges = _edges_of(image)
-        self._slowest = 0.0  # seconds that a part has taken
+        self._seconds = deque[float](maxlen=2)  # that the last parts of one chunk took
+        self._timed_chunk: _Spans | None = None
         self._whole: bool | None = None  # read chunks whole; None: not known yet
         self._kept: tuple[_Spans, np.ndarray] | None = None
 
@@ -59,18 +61,27 @@ class ReadInTurn:
                 return read(self._image, index)
             if self._kept is not None and self._kept[0] == chunk:
                 return self._cut(index)
-            if not self._whole and self._slowest < SLOW_S:
+            if not self._whole and not self._is_slow(chunk):
                 part, seconds = _timed(self._image, index)
-                self._slowest = max(self._slowest, seconds)
+                self._seconds.append(seconds)
                 return part
             self._kept = None  # before the next one takes as much
             pixels, seconds = _timed(self._image, tuple(slice(*span) for span in chunk))
             self._kept = chunk, pixels
             part = self._cut(index)
             if self._whole is None:
-                self._whole = seconds <= ALIKE * self._slowest
+                self._whole = seconds <= ALIKE * min(self._seconds)
                 self._kept = self._kept if self._whole else None
             return part
+
+    def _is_slow(self, chunk: _Spans) -> bool:
+        """Whether the last two parts were of this chunk and took long; the first one of all may
+        have waited for the file to be opened.
+        """
+        if self._timed_chunk != chunk:
+            self._timed_chunk = chunk
+            self._seconds.clear()
+        return len(self._seconds) == 2 and min(self._seconds) >= SLOW_S
 
     def _chunk_of(self, index: Any) -> _Spans | None:
         """The one chunk that a part lies in; None where it lies in several, or cannot be kept."""

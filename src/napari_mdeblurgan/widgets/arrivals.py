@@ -133,7 +133,8 @@ class Arrivals:
                 show_progress(controls, step.fraction, wording.time_left(step.remaining_s))
 
     def _say_what_is_done(self) -> None:
-        self._parts.say(f"{self._doing} {self._noted.sentence if self._noted else ''}".strip())
+        noted = self._noted.sentence if self._noted and self._noted.at_once else ""
+        self._parts.say(f"{self._doing} {noted}".strip())
 
     def on_end(self, outcome: Restored | Saved | JobFailed | None) -> None:
         """Show what a job has made, or say why there is nothing."""

@@ -219,11 +219,14 @@ class Noted:
         averaged first; 1 for not at all.
     stronger_model : str or None
         Name of a model that knows the blur of one of the channels, which this one does not.
+    at_once : bool
+        It is said while the image is restored, and not only when its result is there.
     """
 
     sentence: str
     advised_binning: int = 1
     stronger_model: str | None = None
+    at_once: bool = True
 
 
 def timed(
