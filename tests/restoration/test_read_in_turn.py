@@ -54,6 +54,13 @@ def test_of_what_is_quick_only_the_parts_are_read() -> None:
     assert read_places(Stored(lambda _: 0.0, (1, 90, 120))) == [600] * 24
 
 
+def test_of_a_chunk_that_there_is_no_room_for_the_parts_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.restoration.read_in_turn._SHARE_OF_MEMORY", 0)
+    assert read_places(Stored(lambda _: 0.06, (1, 90, 120))) == [600] * 24
+
+
 def test_of_a_chunk_that_takes_longer_than_its_parts_these_are_read() -> None:
     sizes = read_places(Stored(lambda size: 0.06 * size / 600, (1, 90, 120)))
     assert sizes == [600, 600, 10_800, *[600] * 21]

@@ -27,7 +27,7 @@ from napari_mdeblurgan.evaluation.images import (
     fundus_squares,
     to_judge_by,
 )
-from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED, Ledger
+from napari_mdeblurgan.evaluation.ledger import Ledger, measured_alone
 from napari_mdeblurgan.evaluation.methods import (
     OURS,
     Method,
@@ -45,7 +45,6 @@ from napari_mdeblurgan.evaluation.protocol import (
 )
 from napari_mdeblurgan.evaluation.report import Evaluation, write_evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
-from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 
@@ -115,9 +114,7 @@ def evaluation_steps(options: EvaluationOptions) -> Generator[EvaluationStep, No
     protocols = {name: PROTOCOLS[name] for name in options.protocols}
     conditions = [condition for each in protocols.values() for condition in each]
     flat = [condition for condition in conditions if condition.protocol == "physical"][:1]
-    with locked(
-        options.output, options.output / WHILE_MEASURED, "evaluation", temporary=True
-    ) as lock:
+    with measured_alone(options.output) as lock:
         table = Ledger(options.output / "scores.csv", Score, SCORE_KEYS)
         flats = Ledger(options.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
         expenses = Ledger(options.output / "costs.csv", Cost, COST_KEYS)

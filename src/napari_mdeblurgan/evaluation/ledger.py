@@ -14,11 +14,19 @@ from typing import Any, Generic, TypeVar
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.exclusive import Lock, locked
 from napari_mdeblurgan.own_folder import open_own, refuse_links
 from napari_mdeblurgan.plain_text import for_spreadsheet, from_spreadsheet
 
 WHILE_MEASURED = ".lock"  # a lock in the folder of ledgers
 _Record = TypeVar("_Record")
+
+
+def measured_alone(folder: Path) -> Lock:
+    """Take a folder of ledgers for this process: two at once would write each line twice; see
+    `locked`.
+    """
+    return locked(folder, folder / WHILE_MEASURED, "evaluation", temporary=True)
 
 
 def _reader(kind: Any) -> Any:

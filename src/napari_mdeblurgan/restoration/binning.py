@@ -8,6 +8,7 @@ pixels can hold. Binned 2 × 2 it loses nothing, and a ×2 model gives back the 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
     y = image.ndim - (3 if rgb else 2)
     if y < 0:
         raise ImageError(f"An image needs the axes y and x, but the shape is {tuple(image.shape)}.")
-    if min(image.shape[y : y + 2]) < 2 * binning:
+    if not can_be_binned(image.shape[y : y + 2], binning):
         edges = " × ".join(str(length) for length in image.shape[y : y + 2])
         raise ImageError(
             f"The image is {edges} pixels, too few to be binned {binning} × {binning}; choose a "
@@ -106,6 +107,11 @@ def binning_in_words(binning: int) -> str:
     it was not.
     """
     return f"averaged {binning} × {binning} first" if binning > 1 else ""
+
+
+def can_be_binned(plane: Sequence[int], binning: int) -> bool:
+    """Whether a plane of so many pixels along y and x has enough of them."""
+    return min(plane) >= 2 * binning
 
 
 def binned_micrograph(image: Micrograph, binning: int) -> Micrograph:

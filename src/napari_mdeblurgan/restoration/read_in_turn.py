@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from threading import Lock
 from typing import Any
 
@@ -61,7 +62,7 @@ class ReadInTurn:
                 return read(self._image, index)
             if self._kept is not None and self._kept[0] == chunk:
                 return self._cut(index)
-            if not self._whole and not self._is_slow(chunk):
+            if not ((self._whole or self._is_slow(chunk)) and self._fits(chunk)):
                 part, seconds = _timed(self._image, index)
                 self._seconds.append(seconds)
                 return part
@@ -84,7 +85,7 @@ class ReadInTurn:
         return len(self._seconds) == 2 and min(self._seconds) >= SLOW_S
 
     def _chunk_of(self, index: Any) -> _Spans | None:
-        """The one chunk that a part lies in; None where it lies in several, or cannot be kept."""
+        """The one chunk that a part lies in; None where it lies in several."""
         if self._edges is None or not isinstance(index, tuple) or len(index) > self.ndim:
             return None
         whole = [*index, *[slice(None)] * (self.ndim - len(index))]
@@ -93,9 +94,12 @@ class ReadInTurn:
             for key, length, edges in zip(whole, self.shape, self._edges, strict=True)
         ]
         chunk = tuple(span for span in spans if span is not None)
+        return chunk if len(chunk) == self.ndim else None
+
+    def _fits(self, chunk: _Spans) -> bool:
+        """Whether there is room to keep a chunk."""
         size = math.prod(stop - start for start, stop in chunk) * np.dtype(self.dtype).itemsize
-        fits = size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
-        return chunk if len(chunk) == self.ndim and fits else None
+        return size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
 
     def _cut(self, index: tuple[Any, ...]) -> np.ndarray:
         """A part of the chunk that is kept."""
@@ -143,4 +147,6 @@ def _within(key: Any, length: int, edges: list[int]) -> tuple[int, int] | None:
         stop = start + 1
     else:
         return None
-    return next((span for span in pairwise(edges) if span[0] <= start and stop <= span[1]), None)
+    number = bisect_right(edges, start)
+    first, end = edges[number - 1 : number + 1]
+    return (first, end) if stop <= end else None

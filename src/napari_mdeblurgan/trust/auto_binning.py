@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.restoration.binning import AUTO_BINNING, binned_micrograph
+from napari_mdeblurgan.restoration.binning import AUTO_BINNING, binned_micrograph, can_be_binned
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -41,8 +41,8 @@ def binned_as_wished(
 
     options = {"rgb": image.rgb, "channel_axis": image.channel_axis}
     binning = binning_for(image.data, card(), **options)
-    edges = (image.data.shape[image.axes.index(axis)] for axis in "YX")
-    if binning == 1 or min(edges) < 2 * binning:
+    plane = [image.data.shape[image.axes.index(axis)] for axis in "YX"]
+    if binning == 1 or not can_be_binned(plane, binning):
         return image
     averaged = binned_micrograph(image, binning)
     return replace(averaged, remarks=(*image.remarks, BINNED.format(binning)))

@@ -54,7 +54,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     if check or not job.preview:
         looking = examining(image, plan, model, job.binning)
         examinations = yield from map_steps(looking, lambda _: trust.LOOKING)
-        yield replace(trust.noted_of(examinations), at_once=job.trust)
+        yield trust.noted_of(examinations, at_once=job.trust)
     steps = restoring_to_memory(image, plan, model, ensemble=job.ensemble, explain=check)
     (data, explanation, spread), seconds = yield from timed(steps)
     soft = yield from _softened(job, data, known)

@@ -224,9 +224,9 @@ class Noted:
     """
 
     sentence: str
-    advised_binning: int = 1
-    stronger_model: str | None = None
-    at_once: bool = True
+    advised_binning: int
+    stronger_model: str | None
+    at_once: bool
 
 
 def timed(

@@ -195,7 +195,7 @@ def _carried_out(
                 case Looking():
                     yield trust.LOOKING
                 case Planned(plan, examinations, scan):
-                    yield replace(trust.noted_of(examinations), at_once=job.trust)
+                    yield trust.noted_of(examinations, at_once=job.trust)
                     # before the first block is chosen: the layer comes later, its view later still
                     if scan is not None and job.seen is not None:
                         scan.want(*job.seen)

@@ -102,11 +102,6 @@ class Trusted:
     date: str
     binning: int = 1
 
-    @property
-    def noted(self) -> Noted:
-        """What is to be known of the image."""
-        return noted_of([each.examination for each in self.assessment.estimates])
-
 
 # ---- within a job, on its thread
 
@@ -121,7 +116,7 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def noted_of(examinations: Sequence[Examination]) -> Noted:
+def noted_of(examinations: Sequence[Examination], *, at_once: bool) -> Noted:
     """What is to be known of an image: of several channels, the sentences on those that do not fit
     the model.
     """
@@ -135,6 +130,7 @@ def noted_of(examinations: Sequence[Examination]) -> Noted:
         words,
         min((each.advised_binning for each in examinations), default=1),
         next((each.stronger for each in examinations if each.stronger), None),
+        at_once,
     )
 
 

@@ -135,7 +135,7 @@ class Verdicts:
         result = self._newest_noted(active, source) if found is None else found[0]
         if result is None or source is None or self._pairs.source_of(result) is not source:
             return None
-        return KNOWN_NOTED.get(result) if found is None else found[1].noted
+        return KNOWN_NOTED.get(result)
 
     def _newest_noted(self, active: Layer | None, source: Image | None) -> Image | None:
         """The result that is selected, or the newest of the chosen image, a preview only where

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.errors import ImageError, ModelError
-from napari_mdeblurgan.evaluation.ledger import WHILE_MEASURED, Ledger
+from napari_mdeblurgan.evaluation.ledger import Ledger, measured_alone
 from napari_mdeblurgan.evaluation.methods import named_models
 from napari_mdeblurgan.evaluation.real.cases import LeftOut, cases, count
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, model_contenders
 from napari_mdeblurgan.evaluation.real.pictures import drawn
 from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scores_of
 from napari_mdeblurgan.evaluation.real.sets import RealSet, find_sets
-from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.device import device_label, pick_device
@@ -113,9 +112,7 @@ def evaluate_real(options: RealOptions) -> Generator[RealStep, None, RealEvaluat
     device = pick_device(options.device)
     models, same = named_models(options.models)
     notes += same
-    with locked(
-        options.output, options.output / WHILE_MEASURED, "evaluation", temporary=True
-    ) as lock:
+    with measured_alone(options.output) as lock:
         notes += filter(None, [lock.note])
         table = Ledger(options.output / "scores.csv", RealScore, REAL_KEYS)
         lists = {real: contenders(real, models, options, device) for real in found}
