@@ -281,10 +281,37 @@ def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(
     assert_one_line(error, 'no image "position 2"', '"position 50", "position 150"')
 
 
-def test_an_address_is_named_as_it_was_given(run, tmp_path: Path) -> None:
-    code, _, error = run("restore", "http://127.0.0.1:9/a.zarr", tmp_path / "a.tif")
-    assert code == 2
-    assert_one_line(error, "http://127.0.0.1:9/a.zarr is an address", "download it")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore", "http://127.0.0.1:9/a", "a.tif"),
+        ("restore", "GREY", "http://127.0.0.1:9/a.tif"),
+        ("restore", "GREY", "a.tif", "--model", "http://127.0.0.1:9/a"),
+        ("restore", "GREY", "a.tif", "--report", "http://127.0.0.1:9/a.html"),
+        ("batch", "http://127.0.0.1:9/a", "--output", "out"),
+        ("evaluate", "http://127.0.0.1:9/a", "--output", "out"),
+        ("evaluate", "http://127.0.0.1:9/a", "--real", "--output", "out"),
+        ("pairs", "--low", "http://127.0.0.1:9/a", "--high", ".", "--output", "out"),
+        ("train", "http://127.0.0.1:9/a", "--output", "out"),
+        ("export", "http://127.0.0.1:9/a", "a.onnx"),
+        ("export", "gray-x2", "http://127.0.0.1:9/a.onnx"),
+        ("import", "http://127.0.0.1:9/a"),
+    ],
+    ids=" ".join,
+)
+def test_an_address_is_named_as_it_was_given(
+    run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, error = run(*(grey if word == "GREY" else word for word in words))
+    assert code
+    assert_one_line(error, "http://127.0.0.1:9/a", " is an address", "download it")
+
+
+def test_the_address_of_a_file_of_this_machine_is_told_as_its_path(run, tmp_path: Path) -> None:
+    code, _, error = run("restore", "file:///data/a.tif", tmp_path / "a.tif")
+    assert code
+    assert_one_line(error, "file:///data/a.tif is an address", "give its path, /data/a.tif")
 
 
 def test_the_softness_is_taken_from_the_options_and_told(run, grey: Path, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from napari_mdeblurgan.model_file import (
     refuse_pickle,
     weights_digest,
 )
+from napari_mdeblurgan.outputs import local_path
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.network import Network
@@ -317,10 +318,12 @@ def find_model(name_or_path: str | Path) -> Path:
     ------
     ModelError
         If there is no model of that name, or the file is a pickle.
+    FileError
+        If it is an address.
     """
     if name_or_path in (files := model_files()):
         return files[str(name_or_path)]
-    path = at_home(name_or_path)
+    path = local_path(name_or_path)
     refuse_pickle(path)
     if isinstance(name_or_path, Path) or path.suffix.lower() == SUFFIX or path.name != name_or_path:
         return path

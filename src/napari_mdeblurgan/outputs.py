@@ -24,10 +24,13 @@ def local_path(given: str | Path) -> Path:
     """
     path = at_home(given)
     if (address := ADDRESS.match(str(given))) and not path.exists():
-        rest = str(given)[address.end() :]
+        scheme, rest = address[1], str(given)[address.end() :]
+        root, advice = "", "download it first, or name the folder where it is mounted"
+        if scheme.lower() == "file":
+            root, advice = "/", f"give its path, /{rest}"
         raise FileError(
-            f"{address[1]}://{rest} is an address, and only files and folders of this machine are "
-            "read and written; download it first, or name the folder where it is mounted."
+            f"{scheme}://{root}{rest} is an address, and only files and folders of this machine "
+            f"are read and written; {advice}."
         )
     return path
 

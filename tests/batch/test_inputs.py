@@ -27,6 +27,14 @@ def test_a_folder_gives_its_images_by_name_with_the_folders_in_it(tmp_path: Path
         assert [each.place.as_posix() for each in find_sources(folder)] == ["a", "b", "day1/a"]
 
 
+def test_what_a_system_keeps_beside_the_images_is_none_of_them(tmp_path: Path) -> None:
+    kept = ("$RECYCLE.BIN/$R1", "#recycle/old", "@Recycle/old", "@eaDir/a.tif/SYNO", "__MACOSX/b")
+    for name in ("a", ".Trash-1000/files/t", "bin/c", *kept):
+        write(tmp_path / "in" / f"{name}.tif")
+    assert found(tmp_path / "in") == ["a", "bin/c"]
+    assert found(tmp_path / "in" / "#recycle") == ["old"]  # which is asked for
+
+
 def test_an_ome_zarr_is_one_image_in_a_folder_and_by_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "in" / "slide.ome.zarr")
     assert found(tmp_path / "in") == found(path) == ["slide"]

@@ -5,6 +5,7 @@ touched.
 from __future__ import annotations
 
 import errno
+import os
 import stat
 import struct
 import tempfile
@@ -164,6 +165,26 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, pack, weights: bytes) -> 
     damaged[200:300] = bytes(100)
     (tmp_path / "package.zip").write_bytes(damaged)
     assert "no archive that can be read" in refusal(tmp_path / "package.zip")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_and_a_device_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    (tmp_path / "b.zip").symlink_to("/dev/zero")
+    assert "is a pipe and no file" in refusal(tmp_path / "a.zip")
+    assert "is a device and no file" in refusal(tmp_path / "b.zip")
+
+
+def test_a_model_by_itself_is_named_as_one(tmp_path: Path, weights: bytes, models_folder) -> None:
+    assert f"copy it into {models_folder}" in refusal(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("beside", ["__MACOSX/._a.safetensors", "._a.safetensors"])
+def test_an_archive_that_was_packed_anew_on_a_mac_is_taken(
+    pack, weights: bytes, models_folder: Path, beside: str
+) -> None:
+    name, path = import_package(pack({"a.safetensors": weights, beside: b"\0\5\x16\7"}))
+    assert path == models_folder / f"{name}.safetensors"
 
 
 def test_loading_a_package_says_to_import_it(pack, weights: bytes) -> None:

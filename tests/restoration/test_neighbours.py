@@ -4,11 +4,13 @@ of it stays changed.
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import torch
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.restoration import inference
 
@@ -163,3 +166,13 @@ def test_the_child_of_a_fork_does_not_wait_for_a_restoration_of_its_parent(
     except psutil.TimeoutExpired:
         waiting.kill()
         raise
+
+
+def test_a_network_that_gives_no_numbers_is_told_and_no_image_made(tiny_model: Made) -> None:
+    network = copy.deepcopy(tiny_model().network)
+    for weight in network.parameters():
+        weight.data.fill_(1e30)  # finite, as the file of a model has to be
+    model = replace(tiny_model(), network=network)
+    for precision in ("float32", "bfloat16"):
+        with pytest.raises(ModelError, match=r"are no numbers; take another model"):
+            restore(IMAGE, model, device="cpu", precision=precision)

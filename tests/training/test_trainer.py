@@ -80,6 +80,12 @@ def test_the_loss_falls_with_every_reading(sampler: PatchSampler, reading: str) 
     assert losses[-1] < losses[5]
 
 
+def test_it_learns_the_same_where_gradients_are_turned_off_around_it(sampler: PatchSampler) -> None:
+    expected = [learned(record) for record in tiny(2).run(sampler.batches())]
+    with torch.no_grad():
+        assert [learned(record) for record in tiny(2).run(sampler.batches())] == expected
+
+
 def test_the_network_to_compare_with_is_trained_by_the_same_loop(sampler: PatchSampler) -> None:
     torch.manual_seed(0)
     unet = Training(UNetSuperResolution(1, width=2), Schedule(3))

@@ -174,6 +174,19 @@ def test_saturation_is_seen_for_8_12_and_16_bits(scene, blurred) -> None:
         assert examined((image * 0.9 * top).clip(0, top).astype(dtype)).saturated == 0
 
 
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(16, np.uint16), (1, np.float32), (1 / 4095, np.float32)]
+)
+def test_saturation_is_seen_of_bits_that_are_shifted_up_and_of_real_numbers(
+    scene, blurred, scale: float, dtype: type
+) -> None:
+    greys = (blurred(scene(256), 1.2, 0.01) * 1.6 * 4095).round()
+    over = (np.minimum(greys, 4095) * scale).astype(dtype)
+    assert examined(over).saturated == pytest.approx((greys >= 4095).mean(), abs=0.05)
+    assert "saturated" in examined(over).sentence
+    assert examined((greys * scale / 2).clip(0).astype(dtype)).saturated == 0
+
+
 def test_flat_and_tiny_images_can_be_looked_at() -> None:
     for shape in ((2, 2), (20, 300), (200, 200)):
         assert examined(np.full(shape, 7, np.uint8)).blur_sigma_px is None

@@ -13,9 +13,15 @@ from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.signal import Brightness
-from napari_mdeblurgan.trust.summary import summarise
+from napari_mdeblurgan.trust.summary import short, summarise
 
 NOISE = Noise((1e-4,), (0.0,))  # a hundredth of the window
+
+
+def test_figures_are_short_whatever_the_units() -> None:
+    assert [short(value) for value in (3.12e-13, 0.5, 41.6, 1234.5, 3.12e35)] == [
+        *("3.1e-13", "0.5", "42", "1234", "3.1e+35"),
+    ]
 
 
 def sparse(background: float, cells: float) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
-from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.interruption import ENDING, INTERRUPTED, heard, heed, told
 from napari_mdeblurgan.plain_text import NotPrinted, for_terminal
 
@@ -239,14 +238,24 @@ def objective_options(
 
 def check_source_path(path: Path) -> None:
     """Raise `WrongUse` if a file or folder that is to be read is not there, or is an address."""
-    from napari_mdeblurgan.storage import local_path
+    if not check_local(path).exists():
+        raise WrongUse(f"{path} does not exist; check its name.")
+
+
+def check_source_folder(path: Path, holding: str) -> None:
+    """Raise `WrongUse` if what is to be read is no folder; the message names one `holding` it."""
+    if not check_local(path).is_dir():
+        raise WrongUse(f"{path} is no folder; name one {holding}.")
+
+
+def check_local(path: str | Path) -> Path:
+    """The path as it is meant; raise `WrongUse` if it is an address and none of this machine."""
+    from napari_mdeblurgan.outputs import local_path
 
     try:
-        found = local_path(path)
+        return local_path(path)
     except FileError as error:
         raise WrongUse(str(error)) from error
-    if not found.exists():
-        raise WrongUse(f"{path} does not exist; check its name.")
 
 
 def device_option(text: str | None) -> str | None:
@@ -272,7 +281,7 @@ def check_model(name: str) -> None:
     """
     from napari_mdeblurgan.model import model_path
 
-    if at_home(name).is_file():
+    if check_local(name).is_file():
         return
     try:
         model_path(name)

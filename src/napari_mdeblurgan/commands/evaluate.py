@@ -15,6 +15,7 @@ from napari_mdeblurgan.commands.common import (
     WrongUse,
     check_device,
     check_model,
+    check_source_folder,
     one_line_errors,
 )
 from napari_mdeblurgan.commands.options import DeviceOption
@@ -216,8 +217,8 @@ def _judge(
             "name a FOLDER of sharp images, or add --fundus to judge by scikit-image's retina "
             "image."
         )
-    if folder is not None and not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder; name one with sharp images.")
+    if folder is not None:
+        check_source_folder(folder, "with sharp images")
     _check_output(output)
     from napari_mdeblurgan.evaluation import evaluate as evaluation
 
@@ -283,8 +284,9 @@ def judge_by_real_blur(
     MdeblurganError
         If something cannot be read, measured or written.
     """
-    if folder is None or not folder.is_dir():
+    if folder is None:
         raise WrongUse("name a FOLDER that holds a focus series, or several.")
+    check_source_folder(folder, "that holds a focus series, or several")
     _check_output(output)
     from napari_mdeblurgan.evaluation.real.gains import summary_lines
     from napari_mdeblurgan.evaluation.real.judge import RealOptions

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_model, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    check_local,
+    check_model,
+    check_source_path,
+    one_line_errors,
+)
 
 _PACKAGE, GRAPH = ".zip", ".onnx"
 
@@ -96,8 +102,7 @@ def import_model(
       mdeblurgan import theirs.zip --name theirs
     """
     with one_line_errors(context):
-        if not package.exists():
-            raise WrongUse(f"{package} does not exist; check its name.")
+        check_source_path(package)
         from napari_mdeblurgan.export.importing import import_package
 
         called, path = import_package(package, name, overwrite=overwrite)
@@ -107,7 +112,7 @@ def import_model(
 def _check_output(path: Path, overwrite: bool) -> None:
     if path.suffix.lower() not in (_PACKAGE, GRAPH):
         raise WrongUse(f"{path} should end in {_PACKAGE}, for a package, or in {GRAPH}.")
-    if path.is_dir():
+    if check_local(path).is_dir():
         raise WrongUse(f"{path} is a folder; choose another name.")
     if path.exists() and not overwrite:
         raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
+from napari_mdeblurgan.commands.common import WrongUse, check_source_folder, one_line_errors
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import check_output_folder, make_folder
@@ -139,8 +139,8 @@ def check_pairs(low: Path | None, high: Path | None, csv: Path | None) -> None:
     if csv is None and (low is None or high is None):
         raise WrongUse("name two folders with --low and --high, or a table with --csv.")
     for folder in (low, high):
-        if folder is not None and not folder.is_dir():
-            raise WrongUse(f"{folder} is no folder; name one that holds images.")
+        if folder is not None:
+            check_source_folder(folder, "that holds images")
     if csv is not None and not csv.is_file():
         raise WrongUse(f"{csv} does not exist; check its name.")
 

@@ -15,6 +15,7 @@ from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import (
     WrongUse,
     check_device,
+    check_local,
     check_model,
     check_output_file,
     check_source_path,
@@ -322,7 +323,7 @@ def _check_report(report: Path | None) -> None:
     if report.suffix.lower() not in (".html", ".htm"):
         raise WrongUse(f"a report is a web page; let {report} end in .html.")
     try:
-        check_place(report)
+        check_place(check_local(report))
     except FileError as error:
         raise WrongUse(str(error)) from error
 

@@ -15,6 +15,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    check_source_folder,
     device_option,
     fail,
     one_line_errors,
@@ -219,8 +220,7 @@ def run_training(folder: Path | None, output: Path | None, options: TrainOptions
     """
     if folder is None or output is None:
         raise WrongUse("name the FOLDER of sharp images and a folder for the run with --output.")
-    if not folder.is_dir():
-        raise WrongUse(f"{folder} is no folder; name one with sharp images.")
+    check_source_folder(folder, "with sharp images")
     need_torch()
     from napari_mdeblurgan.errors import FileError
     from napari_mdeblurgan.training.config import ConfigError

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, no_file
 from napari_mdeblurgan.model import BUNDLED_FOLDER, load_model, read_card, user_model_folder
 from napari_mdeblurgan.model_card import is_safe_name
 from napari_mdeblurgan.model_file import SUFFIX
@@ -76,6 +76,13 @@ def import_package(
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive; whatever is wrong with it becomes one sentence."""
+    if kind := no_file(path):
+        raise ExportError(f"{path} is {kind} and no file; name the .zip that was exported.")
+    if path.suffix.lower() == SUFFIX:
+        raise ExportError(
+            f"{path.name} is a model by itself and no package; copy it into {user_model_folder()}, "
+            "or name it by its path."
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -118,7 +125,13 @@ def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
                 f"{file} holds a link ({entry.filename[:60]!r}), as no exported package does; it "
                 "is refused."
             )
-    models = [entry for entry in entries if entry.filename.endswith(SUFFIX) and not entry.is_dir()]
+    models = [
+        entry
+        for entry in entries
+        if entry.filename.endswith(SUFFIX)
+        and not entry.is_dir()
+        and not entry.filename.rpartition("/")[2].startswith("._")  # what macOS puts beside a file
+    ]
     if len(models) != 1:
         raise ExportError(
             f"{file} holds {len(models) or 'no'} {SUFFIX} files; only a package that `mdeblurgan "

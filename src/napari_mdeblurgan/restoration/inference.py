@@ -17,7 +17,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.errors import ModelError, OutOfMemory
 from napari_mdeblurgan.network.averaging import averaging_network
 from napari_mdeblurgan.network.block_threads import block_threads
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network.stages import Stages
 
 STRIP_ROWS = 128
+_NO_NUMBERS = (
+    "The model makes values of this image that are no numbers; take another model or, on a GPU, "
+    "the processor."
+)
 
 _ONE_AT_A_TIME: dict[
     int, threading.Lock
@@ -130,6 +134,8 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     ------
     DoesNotFit
         If memory runs out.
+    ModelError
+        If what the network makes is not finite.
     """
     stages = _as_planned(network.stages, plan)
     outputs = [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
@@ -212,10 +218,10 @@ def _maps(
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
             images = _on_device(batch, plan.device)
             maps = _forward(stages, names, images, tile, plan.device, plan.precision)
-            if plan.precision != "float32" and not bool(
-                torch.stack([each.sum() for each in maps]).isfinite().all()
-            ):
+            if plan.precision != "float32" and not _all_numbers(maps):
                 maps = _forward(stages, names, images, tile, plan.device, "float32")
+            if not _all_numbers(maps):
+                raise ModelError(_NO_NUMBERS)
             made = [list(_on_host(each)) for each in maps]
             return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
@@ -225,6 +231,10 @@ def _maps(
     # only now nothing holds the maps any more: the error's traceback did
     give_back(plan.device)
     raise DoesNotFit(reason)
+
+
+def _all_numbers(maps: Sequence[Tensor]) -> bool:
+    return bool(torch.stack([each.sum() for each in maps]).isfinite().all())
 
 
 def give_back(device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
@@ -10,11 +11,13 @@ from napari_mdeblurgan.storage import FileImage, listed_images
 from napari_mdeblurgan.storage.formats import holds_parts, is_readable
 
 ZARR = ".zarr"
+_NOT_OF_THE_USER = re.compile(r"\..*|\$recycle\.bin|[@#]recycle|@eadir|__macosx", re.IGNORECASE)
 
 
 def image_files(folder: Path) -> list[Path]:
     """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden
-    ones are left out, and so are folders that hold parts of a file beside them.
+    ones are left out, and so are folders that hold parts of a file beside them, and those that a
+    system keeps for what was deleted, for thumbnails and the like.
 
     Raises
     ------
@@ -26,7 +29,11 @@ def image_files(folder: Path) -> list[Path]:
     found: list[Path] = []
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
-        within = [name for name in folders if not name.startswith(".") and not holds_parts(name)]
+        within = [
+            name
+            for name in folders
+            if not _NOT_OF_THE_USER.fullmatch(name) and not holds_parts(name)
+        ]
         images = [name for name in within if name.lower().endswith(ZARR)]
         images += [name for name in names if is_readable(name) and not name.startswith(".")]
         found += [Path(place, name) for name in images]

@@ -216,6 +216,7 @@ class Training:
             self.first_loss.weighting.load_state_dict(first_weighting)
             raise
 
+    @torch.enable_grad()  # which a program around this one may have turned off
     @exact_float32()
     def _take(
         self, patches: Patches, blocks: Blocks

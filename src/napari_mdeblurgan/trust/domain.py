@@ -387,16 +387,27 @@ def _saturation(
     """Share of saturated pixels, and the ceiling in windows.
 
     The ceiling is the largest value of the type, or the largest there is where a good many pixels
-    have it, as with 12 bits of 16.
+    have it and a camera may end there, as with 12 bits of 16.
     """
-    if plan.dtype.kind not in "iu" or not places:
+    if plan.dtype.kind == "b" or not places:
         return 0.0, float("inf")
     parts = [place.read(image, plan) for place in places]
-    top = max(int(part.max()) for part in parts)
+    known = [part[np.isfinite(part)] for part in parts]
+    top = max((part.max().item() for part in known if part.size), default=0)
     share = float(np.mean([(part == top).mean() for part in parts]))
-    largest = bounds(plan.dtype)[1]
-    if top == largest or (
-        share > _SATURATED and top > window.low and top.bit_count() == top.bit_length()
+    if top == bounds(plan.dtype)[1] or (
+        share > _SATURATED and top > window.low and _ends_there(float(top))
     ):
         return share, float(window.normalise(np.array([top], plan.dtype))[0])
     return 0.0, float("inf")
+
+
+def _ends_there(top: float) -> bool:
+    """Whether a camera may show nothing brighter: all of its bits are set, also where they are
+    shifted up to fill 16, and where greys were made real numbers, up to 1 or not.
+    """
+    if not top.is_integer() or top < 1:
+        return False
+    bits = int(top)
+    lowest = bits & -bits
+    return (bits + lowest).bit_count() == 1 and (lowest == 1 or bits // lowest >= 255)

@@ -61,4 +61,4 @@ def _domain(assessment: Assessment) -> list[str]:
 
 def short(value: float) -> str:
     """Two or three figures that count."""
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if 10 <= abs(value) < 1e6 else f"{value:.2g}"
