@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 STRIP_ROWS = 128
 _NO_NUMBERS = (
-    "The model makes values of this image that are no numbers; take another model or, on a GPU, "
-    "the processor."
+    "The model makes values of this image that are no numbers; choose another model or, instead of "
+    "a GPU, the CPU."
 )
 
 _ONE_AT_A_TIME: dict[
@@ -218,10 +218,11 @@ def _maps(
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
             images = _on_device(batch, plan.device)
             maps = _forward(stages, names, images, tile, plan.device, plan.precision)
-            if plan.precision != "float32" and not _all_numbers(maps):
-                maps = _forward(stages, names, images, tile, plan.device, "float32")
             if not _all_numbers(maps):
-                raise ModelError(_NO_NUMBERS)
+                if plan.precision != "float32":
+                    maps = _forward(stages, names, images, tile, plan.device, "float32")
+                if plan.precision == "float32" or not _all_numbers(maps):
+                    raise ModelError(_NO_NUMBERS)
             made = [list(_on_host(each)) for each in maps]
             return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
