@@ -174,5 +174,5 @@ def test_a_network_that_gives_no_numbers_is_told_and_no_image_made(tiny_model: M
         weight.data.fill_(1e30)  # finite, as the file of a model has to be
     model = replace(tiny_model(), network=network)
     for precision in ("float32", "bfloat16"):
-        with pytest.raises(ModelError, match=r"are no numbers; take another model"):
+        with pytest.raises(ModelError, match=r"are no numbers; choose another model"):
             restore(IMAGE, model, device="cpu", precision=precision)
