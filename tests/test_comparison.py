@@ -132,7 +132,7 @@ def test_the_detail_of_a_large_image_is_found() -> None:
         assert half[2 * LABEL_BAND + PANEL[1] + DIVIDER :].std() > 25
 
 
-@pytest.mark.parametrize("shape", [(2, 2), (2, 300), (300, 2), (7, 5)])
+@pytest.mark.parametrize("shape", [(2, 2), (2, 300), (300, 2), (7, 5), (7, 9000), (9000, 7)])
 def test_the_smallest_images_get_a_picture(shape: tuple[int, int]) -> None:
     image = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
     assert comparison(image, doubled(image)).size

@@ -141,6 +141,8 @@ def temporary_folder() -> Iterator[Path]:
     FileError
         If there is no room for it.
     """
+    if lacking := no_temporary_folder():
+        raise FileError(f"{lacking[:1].upper()}{lacking[1:]}.")
     place = Path(tempfile.gettempdir())
     try:
         with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as name:
@@ -153,15 +155,42 @@ def temporary_folder() -> Iterator[Path]:
         ) from error
 
 
+def no_temporary_folder() -> str:
+    """What is to be mended where no folder for temporary files can be written to; else nothing.
+
+    Libraries fail without one, each with words of its own.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        return (
+            "no folder for temporary files can be written to; make room on the disk, or name a "
+            "folder with TMPDIR"
+        )
+    return ""
+
+
+def in_words(error: OSError) -> str:
+    """What an error says, to go on in a sentence."""
+    missing = error.filename is None and error.errno in (None, errno.ENOENT)
+    if missing and (lacking := no_temporary_folder()):
+        return lacking
+    text = error.strerror or str(error) or type(error).__name__
+    return f"{text[:1].lower()}{text[1:]}".rstrip(".")
+
+
 def reason_of(error: OSError, folder: Path) -> str:
     """Why something cannot be written to `folder`, and how to mend it."""
     match error.errno:
+        case errno.ENOENT if error.filename is None and no_temporary_folder():
+            return in_words(error)
         case errno.ENOSPC | errno.EDQUOT:
             return "the disk is full; make room or choose another folder"
         case errno.EFBIG:
             return "it would be larger than a file may be there; choose another folder"
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return f"folder {folder} may not be written to; choose another"
+            there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+            return f"folder {there} may not be written to; choose another"
         case errno.ENOENT | errno.ENOTDIR | errno.EEXIST if taken := _file_among(
             error.filename, folder
         ):
@@ -176,7 +205,7 @@ def reason_of(error: OSError, folder: Path) -> str:
             return f"there is no folder {folder}; make it first"
         case errno.EISDIR:
             return "a folder has that name; choose another name"
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    return in_words(error)
 
 
 def _file_among(name: str | None, folder: Path) -> Path | None:

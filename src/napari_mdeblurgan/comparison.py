@@ -109,8 +109,9 @@ def comparison(
         top = LABEL_BAND
         inset = left + (panel[0] - image[0]) // 2
         canvas.paste(_panel(whole, image, limits), (inset, top))
-        frame = (inset + corners[0], top + corners[1], inset + corners[2] - 1, top + corners[3] - 1)
-        draw.rectangle(frame, outline=_FRAME, width=2)
+        start = (inset + corners[0], top + corners[1])
+        stop = (inset + corners[2] - 1, top + corners[3] - 1)
+        draw.rectangle((start, tuple(map(max, start, stop))), outline=_FRAME, width=2)
         magnified = Image.fromarray(part).resize(zoom, Image.Resampling.NEAREST)
         canvas.paste(magnified, (left + (panel[0] - zoom[0]) // 2, below + LABEL_BAND))
         _write(draw, (left, 0), labels[side])

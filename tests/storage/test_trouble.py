@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.atomic import reason_of, replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import (
     Micrograph,
@@ -352,3 +353,32 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_image(link, IMAGE)
     assert link.is_symlink()
     np.testing.assert_array_equal(read_image(tmp_path / "far" / "a.png").data, IMAGE.data)
+
+
+def test_where_no_folder_takes_temporary_files_that_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/Tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    lacking = (
+        "no folder for temporary files can be written to; make room on the disk, or name a "
+        "folder with TMPDIR"
+    )
+    with pytest.raises(FileNotFoundError) as caught:
+        tempfile.gettempdir()
+    assert reason_of(caught.value, tmp_path) == lacking
+    assert reason_of(OSError("Matplotlib requires a cache"), tmp_path) == lacking
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert reason_of(full, tmp_path).startswith("the disk is full")
+
+
+def test_what_a_library_says_keeps_its_capitals(tmp_path: Path) -> None:
+    error = OSError("Set MPLCONFIGDIR, for /Home cannot be written.")
+    assert reason_of(error, tmp_path) == "set MPLCONFIGDIR, for /Home cannot be written"
+
+
+def test_the_folder_that_may_not_be_written_to_is_one_that_is_there(tmp_path: Path) -> None:
+    error = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "a"))
+    assert reason_of(error, tmp_path / "a" / "b").startswith(f"folder {tmp_path} may not be")

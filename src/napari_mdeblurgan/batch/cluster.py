@@ -25,6 +25,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.atomic import no_temporary_folder
 from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
 from napari_mdeblurgan.batch.item import Advanced, BatchStep, Begun, Ended, Item, Refusal, refusal
 from napari_mdeblurgan.batch.output_folder import OutputFolder
@@ -94,9 +95,8 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
                 preload=["napari_mdeblurgan.batch.worker"],
             )
         except (OSError, RuntimeError, TimeoutError, ImportError) as error:
-            raise ClusterError(
-                f"{count} worker processes do not start ({_short(error)}); ask for fewer."
-            ) from error
+            reason = no_temporary_folder() or f"{_short(error)}; ask for fewer"
+            raise ClusterError(f"{count} worker processes do not start: {reason}.") from error
         except KeyboardInterrupt:
             for half_begun in set(SpecCluster._instances) - others:
                 half_begun.shutdown_on_close = False  # closing it when Python ends would fail

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from napari_mdeblurgan.atomic import in_words, no_temporary_folder
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.interruption import ENDING, INTERRUPTED, heard, heed, told
 from napari_mdeblurgan.plain_text import NotPrinted, for_terminal
@@ -65,10 +66,12 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
         fail(not_printed(error), 1)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
+        fail(f"{name}{in_words(error)}.", 1)
     except KeyboardInterrupt as error:
         fail(str(error) or INTERRUPTED, 130)
     except Exception as error:
+        if lacking := no_temporary_folder():
+            fail(f"{lacking}.", 1)
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
         fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
@@ -90,8 +93,9 @@ def print_no_more() -> None:
 
 def not_printed(error: NotPrinted) -> str:
     """Why the command could not go on printing, in a sentence."""
-    reason = (error.strerror or str(error)).lower()
-    return f"what is printed cannot be written ({reason}); mend that, or send it elsewhere."
+    return (
+        f"what is printed cannot be written ({in_words(error)}); mend that, or send it elsewhere."
+    )
 
 
 def _check_current_folder() -> None:
