@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ FOLLOWED = (
     "attenuation",
     "projection_mode",
 )
+_LINK = "set_visible_on_layer_"  # how napari calls what passes this on to a linked layer
 
 
 def appearance_of(layer: Image) -> dict[str, Any]:
@@ -39,6 +41,16 @@ def hides_what_is_below(layer: Image) -> bool:
         "translucent",
         "translucent_no_depth",
     )
+
+
+def show_alone(layer: Layer, *, visible: bool) -> None:
+    """Show or hide a layer and none of those that the user has linked with it."""
+    told = layer.events.visible
+    with ExitStack() as blocked:
+        for each in told.callbacks:
+            if getattr(each, "__qualname__", "").startswith(_LINK):
+                blocked.enter_context(told.blocker(each))
+        layer.visible = visible
 
 
 def show_name_and_colours(layer: Layer) -> None:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.appearance import hides_what_is_below
+from napari_mdeblurgan.widgets.appearance import hides_what_is_below, show_alone
 from napari_mdeblurgan.widgets.origin import is_result_layer
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ class Pairs:
     def show_before(self, source: Image) -> None:
         """Show the source and none of its results."""
         for layer in self.results_of(source):
-            layer.visible = False
-        source.visible = True
+            show_alone(layer, visible=False)
+        show_alone(source, visible=True)
 
     def show_after(self, source: Image) -> None:
         """Show the newest result; what lies below stays visible only where it
@@ -158,10 +158,10 @@ class Pairs:
         *older, newest = self.results_of(source)
         shown = [newest, *self.beside(newest)]
         for layer in shown:
-            layer.visible = True
+            show_alone(layer, visible=True)
         if not hides_what_is_below(newest):
             for layer in (source, *older):
-                layer.visible = layer in shown
+                show_alone(layer, visible=layer in shown)
 
 
 def part_of_image(result: Layer | None) -> tuple[Any, ...] | None:

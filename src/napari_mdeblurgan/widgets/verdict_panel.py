@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.widgets.appearance import show_alone
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.controls import Controls, show_line, tell_averaging
 from napari_mdeblurgan.widgets.fold import Fold
@@ -165,7 +166,7 @@ class VerdictPanel:
                 below = [result, *(there[name] for name in later if name in there)]
                 there[wanted] = add_map(self._viewer, arguments[wanted], below)
             for name, layer in there.items():
-                layer.visible = name == wanted
+                show_alone(layer, visible=name == wanted)
         finally:
             self._changing = False
         self._refresh()

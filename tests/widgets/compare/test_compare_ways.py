@@ -384,3 +384,20 @@ def test_where_the_canvas_is_not_found_a_sentence_says_so(
     assert state(viewer) == before
     choose(widget, "Side by side")
     assert viewer.canvas.grid.enabled
+
+
+def test_layers_that_are_linked_are_shown_one_without_the_other_and_stay_linked(
+    viewer: Viewer, pair: Pair, docked: Docked
+) -> None:
+    other = viewer.add_image(np.zeros((40, 60), np.uint8), name="other")
+    layers = [*pair("nuclei"), other]
+    widget = docked()
+    viewer.layers.link_layers(layers)
+    press(widget.controls.compare)
+    assert [each.visible for each in layers] == [True, False, True]
+    choose(widget, "Side by side")
+    assert [each.visible for each in layers] == [True, True, False]
+    choose(widget, "Blink")
+    assert [each.visible for each in layers] == [True, False, True]
+    layers[0].visible = False
+    assert [each.visible for each in layers] == [False, False, False]

@@ -194,6 +194,21 @@ def test_a_layer_of_others_that_nobody_can_save_so_is_refused_in_a_sentence(
         viewer.layers.save(str(tmp_path / "a.ome.zarr"))
 
 
+def test_several_layers_of_others_go_to_a_folder_where_the_dialog_proposes_our_writer(
+    viewer: Viewer, noise: Noise, answer: Callable[..., None], tmp_path: Path
+) -> None:
+    for name in "pq":
+        viewer.add_image(noise(24, 32), name=name)
+    viewer.layers.select_all()
+    proposed = filters_of(viewer).split(";;")[0]
+    assert proposed.startswith(TIFF)
+    answer(tmp_path / "both", proposed)
+    save_selected(viewer)
+    assert sorted(each.name for each in (tmp_path / "both").iterdir()) == ["p.tif", "q.tif"]
+    with pytest.raises(OSError, match="leave its ending out, for a folder of files"):
+        viewer.layers.save(str(tmp_path / "both.ome.tif"))
+
+
 def test_while_napari_saves_the_window_lives_and_the_user_can_cancel(
     viewer: Viewer, result: Image, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Layer
 
+from napari_mdeblurgan.widgets.appearance import show_alone
+
 if TYPE_CHECKING:
     from napari import Viewer
 
@@ -33,7 +35,7 @@ class Arrangement:
         """Of the layers `among` show those that are in `shown`."""
         for layer in among:
             if layer.visible is not (layer in shown):
-                layer.visible = layer in shown
+                show_alone(layer, visible=layer in shown)
 
     def set_grid(self, **wishes: Any) -> None:
         """Set the grid; what is seen stays in the middle, as large as it was."""
@@ -50,4 +52,4 @@ class Arrangement:
         for layer in list(self._viewer.layers):
             visible = self._visible.get(layer)
             if visible is not None and layer.visible is not visible:
-                layer.visible = visible
+                show_alone(layer, visible=visible)

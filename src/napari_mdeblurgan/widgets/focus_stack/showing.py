@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.widgets.appearance import hides_what_is_below, show_name_and_colours
+from napari_mdeblurgan.widgets.appearance import (
+    hides_what_is_below,
+    show_alone,
+    show_name_and_colours,
+)
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.origin import source_name_of
 
@@ -37,7 +41,7 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
         show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):
         for source in sources:
-            source.visible = False
+            show_alone(source, visible=False)
     return image
 
 

@@ -89,7 +89,7 @@ def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
 
 def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
     """Let the writer do it that napari would have taken without this plugin: that of the longest
-    ending, or the first.
+    ending; of a name without one the first, or for several layers that of folders.
     """
     from npe2 import PluginManager
 
@@ -100,8 +100,9 @@ def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
         if w.plugin_name != _PLUGIN
     ]
     best, length = None, 0
-    if not Path(path).suffix and len(layers) == 1 and writers and writers[0].filename_extensions:
-        best, path = writers[0], path + writers[0].filename_extensions[0]
+    if not Path(path).suffix:
+        best = next((w for w in writers if len(layers) == 1 or not w.filename_extensions), None)
+        path += next(iter(best.filename_extensions), "") if best else ""
     for writer in writers:
         fitting = [
             len(ending)
@@ -111,9 +112,10 @@ def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
         if fitting and max(fitting) > length:
             best, length = writer, max(fitting)
     if best is None:
+        other = "choose .tif" if len(layers) == 1 else "leave its ending out, for a folder of files"
         raise FileError(
             f"{path} cannot be written: only results of M-Deblurgan are saved so here, and no "
-            "other plugin does; choose .tif."
+            f"other plugin does; {other}."
         )
     several = sum(each.max() for each in best.layer_type_constraints()) > 1
     arguments: tuple[Any, ...] = (path, list(layers)) if several else (path, *layers[0][:2])
