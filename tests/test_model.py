@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save
+from torch.overrides import TorchFunctionMode
 
 from napari_mdeblurgan import model as models
 from napari_mdeblurgan.errors import FileError
@@ -30,6 +32,7 @@ from napari_mdeblurgan.model import (
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import MAX_HEADER_BYTES, weights_digest
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.restoration import tile_size
 from tests.model_files import make_card, network, refusal, saved
 
 __all__ = ["network", "saved"]  # fixtures
@@ -125,6 +128,28 @@ def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:
     before = torch.get_rng_state()
     load_model(saved)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_mode_of_torch_is_ever_set_on_the_thread_that_loads_and_plans(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, real = list[threading.Thread](), TorchFunctionMode.__enter__
+    monkeypatch.setattr(
+        TorchFunctionMode,
+        "__enter__",
+        lambda mode: (where.append(threading.current_thread()), real(mode))[1],
+    )
+    card = load_model(saved).card
+    tile_size._overhead.cache_clear()
+    tile_size.halo_overhead(card, 128, "cpu", "float32")
+    assert len(where) >= 2
+    assert threading.current_thread() not in where
+
+
+def test_a_model_is_shown_in_few_words_and_can_be_a_key(saved: Path) -> None:
+    model = load_model(saved)
+    assert len(repr(model)) < 2000
+    assert {model: 1}[model] == 1
 
 
 def test_half_precision_weights_load_as_float32(saved: Path, network: Generator) -> None:

@@ -100,6 +100,7 @@ def test_the_public_functions_are_found_on_the_package():
 
     assert napari_mdeblurgan.load_model is load_model
     assert napari_mdeblurgan.restore is restore
+    assert set(napari_mdeblurgan.__all__) <= set(dir(napari_mdeblurgan))
     with pytest.raises(AttributeError, match="no attribute 'sharpen'"):
         napari_mdeblurgan.sharpen  # noqa: B018
 

@@ -11,7 +11,7 @@ import dataclasses
 import datetime
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,14 @@ BUNDLED_FOLDER = Path(__file__).parent / "models"
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A network ready for work, with its card. The network is in evaluation mode, float32, on the
     CPU.
     """
 
     card: ModelCard
-    network: Network
+    network: Network = field(repr=False)
 
     def __dask_tokenize__(self) -> str:
         return self.card.weights_sha256
@@ -105,10 +105,12 @@ def load_model(name_or_path: str | Path) -> Model:
     """
     path = find_model(name_or_path)
     need_torch()
+    from napari_mdeblurgan.network.outline import apart
+
     with open_model_file(path) as file:
         header = read_header(file, path.name)
         card = card_of(header, path.name)
-        network = _empty_network(card, header, path.name)
+        network = apart(_empty_network, card, header, path.name)
         state = network.state_dict()
         digest, broken = WeightsDigest(), ""
         for name in sorted(state):

@@ -287,11 +287,27 @@ def test_another_channel_that_holds_no_numbers_is_refused(
         (np.zeros((3, 80, 80), np.complex64), "type complex64"),
         (np.zeros((3, 2, 80, 80), np.uint8), "has the axes"),
         ([np.zeros((80, 80)), np.zeros((80, 90))], "differ in size"),
+        (None, "NoneType is no focus stack"),
+        ("stack.tif", r"str is no focus stack.*read_image\(path\)\.data"),
+        (np.zeros((3, 80, 80)).tolist(), "no array of numpy or dask, but a list"),
     ],
 )
 def test_what_is_no_focus_stack_is_refused_in_a_sentence(stack: np.ndarray, told: str) -> None:
     with pytest.raises(ImageError, match=told):
         all_in_focus(stack, registered=True)
+
+
+@pytest.mark.parametrize("reference", [3, -1, 1.0, True, "1"])
+def test_a_reference_that_is_no_number_of_a_plane_is_refused(reference: Any) -> None:
+    stack = np.random.default_rng(0).random((3, 80, 80))
+    with pytest.raises(ImageError, match=f"no plane {reference!r}; the planes are 0 to 2"):
+        all_in_focus(stack, registered=True, reference=reference)
+
+
+@pytest.mark.parametrize("other", [None, "stack.tif"])
+def test_what_is_no_stack_cannot_follow(found: AllInFocus, other: Any) -> None:
+    with pytest.raises(ImageError, match="is no focus stack"):
+        followed(found, other)
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from napari_mdeblurgan.errors import ImageError, MdeblurganError, ModelError, OutOfMemory
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
-from napari_mdeblurgan.restoration.engine import restore, restore_steps
+from napari_mdeblurgan.restoration.engine import ensemble_steps, restore, restore_steps
 from napari_mdeblurgan.restoration.plan import make_plan
 
 Models = Callable[..., Model]
@@ -298,6 +298,13 @@ def test_a_plan_for_another_image_is_refused(tiny_model: Models) -> None:
     plan = make_plan(noise(20, 20), model.card)
     with pytest.raises(ImageError, match="make a new plan"):
         next(restore_steps(noise(20, 21), plan, model))
+
+
+@pytest.mark.parametrize("steps", [restore_steps, ensemble_steps])
+def test_a_plan_for_another_kind_of_model_is_refused(steps: Callable, tiny_model: Models) -> None:
+    plan = make_plan(noise(20, 20), tiny_model().card)
+    with pytest.raises(ModelError, match=r"plan was made for the model .*make a new plan"):
+        next(steps(noise(20, 20), plan, tiny_model(3)))
 
 
 @pytest.mark.filterwarnings("ignore:.*NaN or infinite")

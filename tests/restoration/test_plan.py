@@ -11,8 +11,9 @@ import dask.array as da
 import numpy as np
 import psutil
 import pytest
+import torch
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import make_plan, planning
@@ -180,6 +181,13 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("tile of words", np.zeros((10, 10)), {"tile": "64"}, "whole number"),
     ("ragged list", [[1, 2], [3]], {}, "no image"),
     ("unknown size", da.zeros((10, 10))[da.ones(10) > 0], {}, "compute_chunk_sizes"),
+    ("name of a file", "scan.tif", {}, r"This str is no image.*read_image\(path\)\.data"),
+    ("nothing", None, {}, "This NoneType is no image"),
+    ("region without end", np.zeros((9, 9)), {"region": ((0, np.inf), (0, 5))}, "in whole pixels"),
+    ("window of huge numbers", np.zeros((9, 9)), {"window": (10**400, 1)}, "intensity range"),
+    ("channel axis in an array", np.zeros((9, 9)), {"channel_axis": np.array(0)}, "channel axis"),
+    ("device in a list", np.zeros((9, 9)), {"device": ["cpu"]}, "no device"),
+    ("one scale for all axes", np.zeros((9, 9)), {"scale": 0.1}, "scale is one number for each"),
     ("window not finite", np.zeros((10, 10)), {"window": (0, np.inf)}, "intensity range"),
 ]
 
@@ -194,6 +202,17 @@ def test_bad_input_is_refused_in_one_sentence(
         make_plan(image, tiny_model().card, **wishes)
     assert str(refusal.value).endswith(".")
     assert "\n" not in str(refusal.value)
+
+
+def test_a_device_of_torch_is_a_device(tiny_model: Models) -> None:
+    assert (
+        make_plan(np.zeros((9, 9)), tiny_model().card, device=torch.device("cpu")).device == "cpu"
+    )
+
+
+def test_a_model_in_place_of_its_card_is_refused_in_one_sentence(tiny_model: Models) -> None:
+    with pytest.raises(ModelError, match=r"This Model is no card of a model; pass `model\.card`"):
+        make_plan(np.zeros((9, 9)), tiny_model())  # type: ignore[arg-type]
 
 
 def test_colours_that_come_first_are_refused_with_how_to_move_them(tiny_model: Models) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_mdeblurgan.atomic import reason_of, replacing
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.storage import (
     Micrograph,
     check_writable,
@@ -48,6 +48,17 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
 def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
     assert "does not exist" in refusal(tmp_path / f"a{suffix}")
+
+
+def test_a_bare_array_is_not_written_as_its_axes_are_not_known(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r'ndarray does not say .*Micrograph\(array, "YX"\)'):
+        write_image(tmp_path / "a.tif", STACK[0])  # type: ignore[arg-type]
+
+
+def test_micrographs_can_be_compared_and_looked_for() -> None:
+    other = Micrograph(STACK[0], "YX")
+    assert other != IMAGE
+    assert IMAGE in {other, IMAGE}
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import restore, restore_steps
@@ -348,6 +348,24 @@ def test_progress_is_told_and_work_can_be_ended(
     steps.close()
     with pytest.raises(StopIteration):
         next(steps)
+
+
+def test_another_image_or_model_than_those_of_the_plan_is_refused(tiny_model: Models) -> None:
+    image, model = np.random.default_rng(0).random((40, 48), np.float32), tiny_model()
+    plan, result = make_plan(image, model.card), restore(image, model)
+    with pytest.raises(ImageError, match=r"plan was made for an image of shape \(40, 48\)"):
+        assess(image[:20], result, plan, model)
+    with pytest.raises(ModelError, match="plan was made for the model"):
+        assess(image, result, plan, tiny_model(3))
+    with pytest.raises(ImageError, match="This NoneType is no image"):
+        assess(image, None, plan, model)
+
+
+def test_images_in_lists_are_assessed_as_arrays_are(tiny_model: Models) -> None:
+    image, model = np.random.default_rng(0).integers(0, 4000, (40, 48)), tiny_model()
+    plan, result = make_plan(image, model.card), restore(image, model)
+    found = assess(image.tolist(), result.tolist(), plan, model)
+    assert found.sentence == assess(image, result, plan, model).sentence
 
 
 def test_another_image_than_the_result_is_refused(tiny_model: Models) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 
@@ -20,11 +23,17 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
     ImageError
         In one sentence.
     """
+    _check_is_stack(stack)
     if len(stack) < 2:
         raise ImageError(
             f"A focus stack has at least two planes; this one has {len(stack) or 'none'}."
         )
     for plane in stack:
+        if not isinstance(getattr(plane, "dtype", None), np.dtype):
+            raise ImageError(
+                f"A plane of this stack is no array of numpy or dask, but a {type(plane).__name__};"
+                " pass `numpy.asarray(stack)`."
+            )
         if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
             raise ImageError(
                 "A focus stack has the axes (planes, y, x), or with three colours at the end; a "
@@ -46,8 +55,9 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
                 "The planes of this stack differ in size, so they cannot lie on each other yet; "
                 "register them."
             )
-    if reference is not None and not 0 <= reference < len(stack):
-        raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
+    whole = isinstance(reference, Integral) and not isinstance(reference, bool)
+    if reference is not None and not (whole and 0 <= reference < len(stack)):
+        raise ImageError(f"There is no plane {reference!r}; the planes are 0 to {len(stack) - 1}.")
 
 
 def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
@@ -58,6 +68,7 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
     ImageError
         If its planes are others, or of no real numbers.
     """
+    _check_is_stack(stack)
     if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(
         found.height.shape
     ):
@@ -66,6 +77,14 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
         )
     for plane in stack:
         _check_type(plane.dtype)
+
+
+def _check_is_stack(stack: Any) -> None:
+    if isinstance(stack, str | bytes) or not hasattr(stack, "__len__"):
+        raise ImageError(
+            f"This {type(stack).__name__} is no focus stack; pass an array of the axes (planes, y, "
+            "x), such as `read_image(path).data`, or a list of planes."
+        )
 
 
 def _check_type(dtype: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,10 +49,10 @@ class AllInFocus:
         `choice.depth`.
     """
 
-    image: np.ndarray
-    height: np.ndarray
-    confidence: np.ndarray
-    transforms: tuple[np.ndarray | None, ...]
+    image: np.ndarray = field(repr=False)
+    height: np.ndarray = field(repr=False)
+    confidence: np.ndarray = field(repr=False)
+    transforms: tuple[np.ndarray | None, ...] = field(repr=False)
     reference: int
     order: tuple[int, ...]
     depth: float

@@ -5,12 +5,15 @@ or imported for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from napari_mdeblurgan.network.network import Network
+
+_Made = TypeVar("_Made")
 
 FILLING = {"normal_", "uniform_", "zero_", "fill_"}
 INITIALISING = {"kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "zeros_", "constant_"}
@@ -40,6 +43,14 @@ class _Plainly(TorchFunctionMode):
         if func is torch.empty_like:
             return torch.empty(args[0].shape, dtype=args[0].dtype, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def apart(work: Callable[..., _Made], *given: Any) -> _Made:
+    """Do work that sets modes of torch in a thread of its own: they are set for a thread, and
+    Ctrl-C in the midst of that would leave one on for good.
+    """
+    with ThreadPoolExecutor(1, "apart") as thread:
+        return thread.submit(work, *given).result()
 
 
 def allocated(outline: Network) -> Network:

@@ -57,12 +57,18 @@ def as_array(image: Any) -> Any:
         plain = type(getattr(image, "_meta", None)) in (np.ndarray, type(None))
         return image if plain else by_block(as_array, image)
     try:
-        return np.asarray(image)
+        array = np.asarray(image)
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).rstrip(".")
         raise ImageError(
             f"This {type(image).__name__} is no image: {reason}; pass an array of numbers."
         ) from error
+    if array.ndim == 0 and array.dtype.kind in "OSU":
+        raise ImageError(
+            f"This {type(image).__name__} is no image; pass an array of numbers, such as "
+            "`read_image(path).data`."
+        )
+    return array
 
 
 def check_order(image: Any) -> None:

@@ -18,6 +18,7 @@ from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 MOST_CHANNELS = 16  # that a last axis so short is taken for, where the planes are much larger
 
@@ -38,6 +39,38 @@ def checked_card(model: Any) -> ModelCard:
         )
     card: ModelCard = model.card
     return card
+
+
+def check_is_card(card: Any) -> None:
+    """Make sure that this is the card of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is not, such as the model itself.
+    """
+    if not hasattr(card, "channels"):
+        raise ModelError(
+            f"This {type(card).__name__} is no card of a model; pass `model.card` of what "
+            "`load_model` returns."
+        )
+
+
+def check_made_for(plan: RestorationPlan, model: Any) -> None:
+    """Make sure that a plan can be carried out by a model.
+
+    Raises
+    ------
+    ModelError
+        If it was made for one of another kind, or this is no model.
+    """
+    card = checked_card(model)
+    colours = 3 if plan.rgb else 1
+    if card.channels != colours or card.scale % plan.factor or card.halo > plan.halo:
+        raise ModelError(
+            f"The plan was made for the model {plan.model}, not for one like {card.name}; make a "
+            "new plan."
+        )
 
 
 def check_dtype(dtype: np.dtype) -> None:
@@ -133,7 +166,10 @@ def checked_channel_axes(
     ImageError
         If one is no whole number, or none of the `leading` ones.
     """
-    given = () if axes is None else axes if isinstance(axes, Iterable) else (axes,)
+    try:
+        given = () if axes is None else tuple(axes)  # type: ignore[arg-type]
+    except TypeError:  # one number
+        given = (axes,)  # type: ignore[assignment]
     found = set()
     for axis in given:
         position = axis + (ndim if axis < 0 else 0) if isinstance(axis, Integral) else -1
@@ -158,7 +194,7 @@ def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
         return (0, shape[0]), (0, shape[1])
     try:
         (y0, y1), (x0, x1) = (tuple(_whole(edge) for edge in span) for span in region)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ImageError(
             f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
         ) from None
@@ -183,13 +219,17 @@ def per_axis(
     Raises
     ------
     ImageError
-        If there are more or fewer than axes.
+        If there are more or fewer than axes, or they are no numbers.
     """
     if values is None:
         return (default,) * axes
-    if len(values) != axes:
-        raise ImageError(f"The {name} has {len(values)} values, but the image has {axes} axes.")
-    return tuple(float(value) for value in values)
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise ImageError(f"The {name} is one number for each axis, not {values!r}.") from None
+    if len(numbers) != axes:
+        raise ImageError(f"The {name} has {len(numbers)} values, but the image has {axes} axes.")
+    return numbers
 
 
 def checked_tile(
@@ -235,7 +275,8 @@ def given_windows(
     pairs = np.asarray(window, dtype=object)
     pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
     if pairs.shape == (count, 2) and all(
-        isinstance(value, Real) and math.isfinite(value) for value in pairs.flat
+        isinstance(value, Real) and value == value and abs(value) != math.inf
+        for value in pairs.flat
     ):
         smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
         windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)

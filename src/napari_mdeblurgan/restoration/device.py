@@ -88,7 +88,7 @@ def pick_device(wish: str = "auto") -> str:
     ImageError
         If that device is not there, or does not compute.
     """
-    found = available_devices()
+    found, wish = available_devices(), str(wish)  # a device of torch is called as we call it
     device = next((each for each in found if wish in ("auto", each.partition(":")[0])), wish)
     if device not in found:
         unsupported = unsupported_gpus().get("cuda:0" if wish == "cuda" else wish)

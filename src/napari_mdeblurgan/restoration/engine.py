@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
-from napari_mdeblurgan.restoration.checking import checked_card, has_colours
+from napari_mdeblurgan.restoration.checking import check_made_for, checked_card, has_colours
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
@@ -123,12 +123,13 @@ def restore_steps(
     -------
     ndarray
         `plan.output_shape`, `plan.dtype`.
+
+    Raises
+    ------
+    ImageError, ModelError
+        If the plan was made for another image, or another kind of model.
     """
-    if tuple(image.shape) != plan.shape:
-        raise ImageError(
-            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; "
-            "make a new plan."
-        )
+    _check_plan(image, plan, model)
     windows = yield from _windows(image, plan)
     source = read_in_turn(image)
     operation = restoring_operation(source, plan, windows, model, explain=tell is not None)
@@ -160,7 +161,13 @@ def ensemble_steps(
     tuple of ndarray
         The result, `plan.output_shape` and `plan.dtype`; and the standard deviation of the eight in
         grey levels, mean over the colours, float32 without colour axis.
+
+    Raises
+    ------
+    ImageError, ModelError
+        If the plan was made for another image, or another kind of model.
     """
+    _check_plan(image, plan, model)
     windows = yield from _windows(image, plan)
     arrays = {
         RESULT: np.empty(plan.output_shape, plan.dtype),
@@ -170,6 +177,16 @@ def ensemble_steps(
         Todo(_places(plan, plan.grid)), plan, Eightfold(image, plan, windows, model), arrays
     )
     return arrays[RESULT], arrays[DISAGREEMENT]
+
+
+def _check_plan(image: Any, plan: RestorationPlan, model: Model) -> None:
+    """Make sure that a plan is for an image and a model."""
+    if tuple(image.shape) != plan.shape:
+        raise ImageError(
+            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; "
+            "make a new plan."
+        )
+    check_made_for(plan, model)
 
 
 def _windows(image: Any, plan: RestorationPlan) -> Generator[Progress, None, tuple[Window, ...]]:

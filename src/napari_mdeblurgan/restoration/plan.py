@@ -17,6 +17,7 @@ from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_lazy
 from napari_mdeblurgan.restoration.checking import (
     check_dtype,
+    check_is_card,
     check_result_memory,
     check_shape,
     checked_channel_axes,
@@ -280,7 +281,10 @@ def planning(
     ------
     ImageError
         In one sentence, if the image, the region or a wish cannot be met.
+    ModelError
+        If `card` is none, such as the model itself.
     """
+    check_is_card(card)
     check_order(image)
     image, in_memory = as_array(image), in_memory and on_disk is None
     if any(math.isnan(length) for length in image.shape):

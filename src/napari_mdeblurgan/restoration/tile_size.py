@@ -114,6 +114,12 @@ def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> fl
 
 @functools.lru_cache(maxsize=64)
 def _overhead(architecture: str, tile: int, edge: int | None, count: int) -> float:
+    from napari_mdeblurgan.network.outline import apart
+
+    return apart(_counted, architecture, tile, edge, count)
+
+
+def _counted(architecture: str, tile: int, edge: int | None, count: int) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -27,7 +27,7 @@ class Frame(TypedDict):
     channel_names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Micrograph:
     """An image with its axes and sizes.
 

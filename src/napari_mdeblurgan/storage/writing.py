@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mdeblurgan.atomic import refuse_no_file
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_metadata
@@ -135,8 +135,15 @@ def write_image(
     FileError
         If the file type cannot hold the image, or the file cannot be written; nothing half-written
         is left.
+    ImageError
+        If it is no `Micrograph`, such as a bare array.
     """
     path = at_home(path)
+    if not isinstance(image, Micrograph):
+        raise ImageError(
+            f"This {type(image).__name__} does not say what its axes are; pass it as one that "
+            'does, as in `Micrograph(array, "YX")`.'
+        )
     check_writable(path, image.axes, image.data.dtype)
     if math.prod(image.data.shape) == 0:
         raise FileError(f"{path} cannot be written: the image has no pixels.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.restoration.arrays import as_array, read
 from napari_mdeblurgan.restoration.crew import MOST_READERS
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
 from napari_mdeblurgan.restoration.inference import network_on
@@ -91,6 +91,7 @@ def assess(
     wishes: AssessmentOptions | None = None,
 ) -> Assessment:
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
+    image, restored = as_array(image), as_array(restored)
     trust = finished(planning_trust(image, restored, plan, model, wishes))
     return finished(assess_steps(image, restored, trust, model))
 

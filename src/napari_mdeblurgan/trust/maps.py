@@ -4,7 +4,7 @@ how they are shown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.trust.blur import LARGEST_PX
@@ -105,7 +105,7 @@ MAPS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrustMap:
     """A map that was made.
 
@@ -121,8 +121,8 @@ class TrustMap:
     """
 
     name: str
-    data: Any
-    coarser: tuple[Any, ...] = ()
+    data: Any = field(repr=False)
+    coarser: tuple[Any, ...] = field(default=(), repr=False)
 
     @property
     def kind(self) -> MapKind:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.checking import check_made_for
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
@@ -105,8 +106,16 @@ def plan_trust(
     Raises
     ------
     ImageError
-        If the restored image is no result of the plan.
+        If the restored image is no result of the plan, or the plan is for another image.
+    ModelError
+        If the plan was made for another kind of model.
     """
+    if tuple(image.shape) != plan.shape:
+        raise ImageError(
+            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; "
+            "assess the image that it was made for."
+        )
+    check_made_for(plan, model)
     wishes = wishes or AssessmentOptions()
     if tuple(restored.shape) != plan.output_shape:
         raise ImageError(
