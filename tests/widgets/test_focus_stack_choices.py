@@ -13,9 +13,8 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
-from napari_mdeblurgan.widgets.origin import is_result_layer
+from napari_mdeblurgan.widgets.origin import is_map, is_result_layer
 from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.trust import is_map
 from tests.focus.test_stack import texture, two_halves
 from tests.widgets.focus_stack_dock import PLACE, dock, names, press, run, stack
 from tests.widgets.maps_shown import show_map

@@ -26,7 +26,7 @@ from napari_mdeblurgan.widgets.choices import Choices, read_choices
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.halving import averaged_job
 from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
-from napari_mdeblurgan.widgets.layers import job_on
+from napari_mdeblurgan.widgets.orders import job_on
 from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from napari.layers import Image
 from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.job import Job, JobFailed, Restored
-from napari_mdeblurgan.widgets.layers import job_on
+from napari_mdeblurgan.widgets.orders import job_on
 from napari_mdeblurgan.widgets.run_job import run_job
 
 

@@ -15,7 +15,7 @@ import napari_mdeblurgan
 from napari_mdeblurgan.folders import CACHE_VARIABLE, cache_folder
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
-from napari_mdeblurgan.widgets import layers
+from napari_mdeblurgan.widgets import orders
 from napari_mdeblurgan.widgets.settings import GROUP, PLUGIN, Settings, read_settings
 
 MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
@@ -88,9 +88,9 @@ def test_the_widget_hands_the_settings_to_its_job(
     monkeypatch,
 ) -> None:
     jobs = []
-    make = layers.job_on
+    make = orders.job_on
     monkeypatch.setattr(
-        layers, "job_on", lambda *args, **part: jobs.append(make(*args, **part)) or jobs[-1]
+        orders, "job_on", lambda *args, **part: jobs.append(make(*args, **part)) or jobs[-1]
     )
     page.device, page.precision, page.tile_memory_mb = "cpu", "float32", 1
     layer = viewer.add_image(noise(200, 90))

@@ -25,6 +25,11 @@ LETTERS = {"t": "T", "time": "T", "z": "Z", "c": "C", "ch": "C", "channel": "C",
 UNNAMED = "ZTC"  # what axes without a telling name are taken for, from y outwards
 
 
+def spoken(label: str) -> str:
+    """An axis by its label; napari numbers those without one from behind."""
+    return f"axis {label}" if label.lstrip("-").isdecimal() else label
+
+
 def order_of(labels: Sequence[str]) -> tuple[int, ...]:
     """A layer's axes in the order of an image: y and x, as far as the labels tell, or else the last
     two come last.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets import trust, wording
-from napari_mdeblurgan.widgets.origin import is_result_layer
+from napari_mdeblurgan.widgets import wording
+from napari_mdeblurgan.widgets.origin import is_map, is_result_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -43,9 +43,7 @@ class Chosen:
     def entries(self, _: object = None) -> list[tuple[str, Image | None]]:
         """Sources, then results, of which none is chosen unless the user does it."""
         images = [
-            each
-            for each in self._viewer.layers
-            if isinstance(each, Image) and not trust.is_map(each)
+            each for each in self._viewer.layers if isinstance(each, Image) and not is_map(each)
         ]
         results = [
             (each.name, each)

@@ -4,16 +4,28 @@ behaviour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
+from qtpy.QtWidgets import QFrame, QSizePolicy
 
+from napari_mdeblurgan.widgets.models import OUTPUT_TIP, SAME_PIXELS
 from napari_mdeblurgan.widgets.plain import literal, plain
-from napari_mdeblurgan.widgets.sizes import AsHigh, AsWide, Lines, Uncut
+from napari_mdeblurgan.widgets.rows import (
+    LABEL_WIDTH,
+    PROGRESS_STEPS,
+    SMALLEST_WIDTH,
+    WIDER,
+    in_a_row,
+    let_shrink,
+    name_of,
+    named,
+    wrap,
+)
+from napari_mdeblurgan.widgets.sizes import AsHigh, AsWide, Lines
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 from napari_mdeblurgan.widgets.wording import on_bar
 
@@ -46,12 +58,7 @@ AVERAGE_TIP = (
     "Average the image over blocks of {0} × {0} pixels before it is restored: then the model knows "
     "its blur, or more of it. A ×2 model gives back fewer pixels than the image has."
 )
-AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
-OUTPUT_TIP = (
-    "How many pixels the result has: as many times those of the image, along y and x, as the "
-    "model makes; or just as many, where the blur is to go and the image is to grow no larger. A "
-    "model that was fine-tuned for the image's own pixels begins with these."
-)
+AS_MODEL = "model"  # as many pixels in the result as the model makes
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 SAVE_TIP = (
     "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how "
@@ -72,10 +79,6 @@ TIME_TIP = (
     "How long Deblur + SR will take, by what earlier runs with this model and these "
     "choices took on this computer."
 )
-PROGRESS_STEPS = 1000
-SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
-LABEL_WIDTH = 58
-WIDER = 10  # pixels that longer labels need more
 BUTTON_HEIGHT = 26
 _STATUS_LINES = 2  # that most of what is said takes
 ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
@@ -317,15 +320,6 @@ def scrolling(place: Container, rows: list[Widget]) -> Container:
     return box
 
 
-def in_a_row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
-    """Controls beside each other, which take these shares of what room there is."""
-    row = Container(widgets=widgets, layout="horizontal", labels=False)
-    row.margins = (0, 0, 0, 0)
-    for place, share in enumerate(shares):
-        row.native.layout().setStretch(place, share)
-    return row
-
-
 def _one_place(time: Label, working: Container) -> Container:
     """One of both at a time, in a place that is as high for either: or what lies below would move
     to where **Cancel** was, under a late click.
@@ -345,33 +339,11 @@ def show_working(controls: Controls, *, running: bool) -> None:
     places[running].visible = True
 
 
-def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
-    """A row of a drop-down with its label before it."""
-    return in_a_row(name_of(box.label, box.tooltip or "", width), box)
-
-
-def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
-    """A label before something, as wide as the others; wider only where its
-    words would be cut off.
-    """
-    label = Label(value=words, tooltip=tooltip)
-    label.min_width = width
-    label.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-    label.native.installEventFilter(Uncut(label.native, width))
-    return label
-
-
 def show_image(controls: Controls, name: str) -> None:
     """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow
     for it.
     """
     controls.image.tooltip = literal("\n".join(filter(None, (name, IMAGE_TIP))))
-
-
-def show_line(label: Label, text: str) -> None:
-    """Let a label show a line, and no label where there is none."""
-    label.value = text
-    label.visible = bool(text)
 
 
 def show_life(controls: Controls) -> None:
@@ -389,26 +361,6 @@ def show_progress(controls: Controls, fraction: float, time_left: str) -> None:
     bar.native.setFormat(on_bar(fraction, time_left))
 
 
-def wrap(label: Label) -> None:
-    """Break the text into lines, and let it be copied."""
-    label.native.setWordWrap(True)
-    label.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-
-
-def describe_entries(box: QComboBox, descriptions: Sequence[str]) -> None:
-    """Give each entry of a drop-down a tooltip, and its list, however narrow the dock, the width of
-    the longest one.
-    """
-    role = Qt.ItemDataRole.ToolTipRole
-    for number, words in enumerate(descriptions):
-        if box.itemData(number, role) != literal(words):
-            box.setItemData(number, literal(words), role)
-    view = box.view()
-    if view is not None:
-        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + WIDER)
-
-
 def tell_averaging(button: CheckBox | PushButton, binning: int, more: str = "") -> None:
     """Let a button say over how many pixels along y and x an image is averaged before it is
     restored.
@@ -416,11 +368,3 @@ def tell_averaging(button: CheckBox | PushButton, binning: int, more: str = "") 
     halves = binning <= 2
     first = "Halve first" if halves else f"Average {binning} × {binning} first"
     button.text, button.tooltip = first + more, HALVE_TIP if halves else AVERAGE_TIP.format(binning)
-
-
-def let_shrink(box: QComboBox, letters: int = 12) -> None:
-    """Let a drop-down be narrower than its entries: a long name must not make the dock as wide as
-    itself.
-    """
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(letters)

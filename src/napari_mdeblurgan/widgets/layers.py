@@ -1,58 +1,18 @@
-"""From a layer to a job, and from a result to a layer, without disturbing what the user has
-selected.
-"""
+"""From a result to a layer, without disturbing what the user has selected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_mdeblurgan.restoration.arrays import as_array
-from napari_mdeblurgan.widgets.appearance import appearance_of
-from napari_mdeblurgan.widgets.axes import arranged
-from napari_mdeblurgan.widgets.job import Job
-from napari_mdeblurgan.widgets.origin import file_of, source_name_of
-from napari_mdeblurgan.widgets.placement import placement_of
+from napari_mdeblurgan.widgets.origin import source_name_of
 from napari_mdeblurgan.widgets.selection import kept_selection
-from napari_mdeblurgan.widgets.view import full_resolution
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
-
-
-def job_on(
-    source: Image, model: str, device: str, *, order: Sequence[int] | None = None, **part: Any
-) -> Job:
-    """The job of restoring `source` as it is now, with its axes in the order of an image.
-
-    Parameters
-    ----------
-    source : Image
-        The layer.
-    model, device : str
-        As in `Job`.
-    order : sequence of int, optional
-        The layer's axes in the order of the image, y and x last; by default as its labels tell.
-    **part
-        The job's planes, window_axes, region, preview and folder.
-    """
-    placement = placement_of(source, order)
-    coarser = source.data[1:] if source.multiscale else ()
-    return Job(
-        source=source.name,
-        data=arranged(as_array(full_resolution(source)), placement.order),
-        coarser=tuple(arranged(as_array(level), placement.order) for level in coarser),
-        rgb=source.rgb,
-        model=model,
-        device=device,
-        placement=placement,
-        look=appearance_of(source),
-        file=file_of(source),
-        **part,
-    )
 
 
 def add_layer(

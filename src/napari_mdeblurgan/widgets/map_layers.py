@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.widgets.appearance import show_name_and_colours
+from napari_mdeblurgan.widgets.origin import is_map
 from napari_mdeblurgan.widgets.selection import kept_selection
-from napari_mdeblurgan.widgets.trust import Trusted, is_map
+from napari_mdeblurgan.widgets.trust import Trusted
 
 if TYPE_CHECKING:
     from napari import Viewer

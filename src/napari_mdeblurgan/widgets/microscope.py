@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, in_a_row, name_of
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
+from napari_mdeblurgan.widgets.rows import LABEL_WIDTH, WIDER, in_a_row, name_of
 
 TITLE = "Your microscope"
 _TIP = (

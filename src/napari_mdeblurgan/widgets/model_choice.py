@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets import models
-from napari_mdeblurgan.widgets.controls import (
-    SAME_PIXELS,
-    Controls,
-    chosen_output_scale,
-    describe_entries,
-)
+from napari_mdeblurgan.widgets.controls import Controls, chosen_output_scale
+from napari_mdeblurgan.widgets.models import SAME_PIXELS
+from napari_mdeblurgan.widgets.rows import describe_entries
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -1,4 +1,6 @@
-"""Which model is offered first for an image, and what is said of it."""
+"""Which model is offered first for an image, what is said of it, and of how many pixels its results
+can have.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,12 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 BUNDLED_MODELS = {3: "rgb-x2", 1: "gray-x2"}
+SAME_PIXELS = "Same pixels"  # of the result as of the image
+OUTPUT_TIP = (
+    "How many pixels the result has: as many times those of the image, along y and x, as the "
+    "model makes; or just as many, where the blur is to go and the image is to grow no larger. A "
+    "model that was fine-tuned for the image's own pixels begins with these."
+)
 
 
 def model_channels(layer: Image) -> int:

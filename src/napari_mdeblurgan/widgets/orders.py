@@ -7,14 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
+from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.restoration.output_scale import output_factor
-from napari_mdeblurgan.widgets import layers, view
+from napari_mdeblurgan.widgets import view
+from napari_mdeblurgan.widgets.appearance import appearance_of
+from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls, tell_averaging
 from napari_mdeblurgan.widgets.halving import whole_blocks
+from napari_mdeblurgan.widgets.job import Job
+from napari_mdeblurgan.widgets.origin import file_of
+from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.scan import is_large
 from napari_mdeblurgan.widgets.scan_layers import ScanOptions
 from napari_mdeblurgan.widgets.settings import read_settings
-from napari_mdeblurgan.widgets.view import image_shape
+from napari_mdeblurgan.widgets.view import full_resolution, image_shape
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.restoration.tiling import Region
-    from napari_mdeblurgan.widgets.job import Job
     from napari_mdeblurgan.widgets.known_optics import Microscope
     from napari_mdeblurgan.widgets.only_here.choice import OnlyHere
     from napari_mdeblurgan.widgets.results_folder import ResultsFolder
@@ -30,6 +35,38 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.slices import Slices
 
 PREVIEW_PIXELS = 1024 * 1024
+
+
+def job_on(
+    source: Image, model: str, device: str, *, order: Sequence[int] | None = None, **part: Any
+) -> Job:
+    """The job of restoring `source` as it is now, with its axes in the order of an image.
+
+    Parameters
+    ----------
+    source : Image
+        The layer.
+    model, device : str
+        As in `Job`.
+    order : sequence of int, optional
+        The layer's axes in the order of the image, y and x last; by default as its labels tell.
+    **part
+        The job's planes, window_axes, region, preview and folder.
+    """
+    placement = placement_of(source, order)
+    coarser = source.data[1:] if source.multiscale else ()
+    return Job(
+        source=source.name,
+        data=arranged(as_array(full_resolution(source)), placement.order),
+        coarser=tuple(arranged(as_array(level), placement.order) for level in coarser),
+        rgb=source.rgb,
+        model=model,
+        device=device,
+        placement=placement,
+        look=appearance_of(source),
+        file=file_of(source),
+        **part,
+    )
 
 
 class Orders:
@@ -212,7 +249,7 @@ class Orders:
             part["planes"] = self._plane(image, part)
         try:
             made = [
-                layers.job_on(image, card.name, "auto", **part, region=region)
+                job_on(image, card.name, "auto", **part, region=region)
                 for region in self._boxes(image)
             ]
         except ImageError:  # it is said when it is to be restored
@@ -242,7 +279,7 @@ class Orders:
         for wish in ("trust", "ensemble"):
             part[wish] = getattr(self._controls, wish).value and not preview
         device = settings.device_for(self._controls.device.value)
-        job = layers.job_on(image, card.name if card else "", device, **part)
+        job = job_on(image, card.name if card else "", device, **part)
         on_disk = self._results.wanted or self._scans.can_resume(image)
         if preview or not (on_disk or (card is not None and is_large(job, card))):
             return job

@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_mdeblurgan.folders import folder_there
-from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -72,6 +71,12 @@ class _Reading:
 
 
 marks = Marks()
+
+
+def is_map(layer: Layer) -> bool:
+    """Whether a layer is a map of an assessment, which nobody would restore."""
+    made = layer.metadata.get("mdeblurgan")
+    return isinstance(made, dict) and "map" in made
 
 
 def is_result_layer(layer: Layer, *, wait: bool = False) -> bool:

@@ -18,9 +18,9 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
-from napari_mdeblurgan.widgets.controls import in_a_row
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, listed_results, remove_results, results_cache
+from napari_mdeblurgan.widgets.rows import in_a_row
 from napari_mdeblurgan.widgets.wording import disk_amount
 
 if TYPE_CHECKING:

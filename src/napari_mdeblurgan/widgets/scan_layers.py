@@ -17,9 +17,9 @@ from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.job import JobFailed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
+from napari_mdeblurgan.widgets.origin import is_map
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.scan import Opened, Saved
-from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
     from napari import Viewer

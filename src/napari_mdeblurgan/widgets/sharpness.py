@@ -17,11 +17,11 @@ from qtpy.QtWidgets import QSlider, QWidget
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import view
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, wrap
 from napari_mdeblurgan.widgets.job import noted
 from napari_mdeblurgan.widgets.known_optics import known_softness, layer_pixel_um
 from napari_mdeblurgan.widgets.live_layer import show_levels
 from napari_mdeblurgan.widgets.microscope import MicroscopeGroup
+from napari_mdeblurgan.widgets.rows import LABEL_WIDTH, wrap
 from napari_mdeblurgan.widgets.soft_results import (
     KNOWN_SOFT,
     Done,

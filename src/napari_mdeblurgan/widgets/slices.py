@@ -12,8 +12,8 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container, RangeSlider
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.axes import channel_axis, order_of, order_of_planes
-from napari_mdeblurgan.widgets.controls import name_of
+from napari_mdeblurgan.widgets.axes import channel_axis, order_of, order_of_planes, spoken
+from napari_mdeblurgan.widgets.rows import name_of
 from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
@@ -223,11 +223,6 @@ def is_untold(image: Image) -> bool:
 def _in_order(image: Image, order: tuple[int, ...]) -> tuple[str, ...]:
     """The labels of the axes."""
     return tuple(image.axis_labels[axis] for axis in order)
-
-
-def spoken(label: str) -> str:
-    """An axis by its label; napari numbers those without one from behind."""
-    return f"axis {label}" if label.lstrip("-").isdecimal() else label
 
 
 def _entry(label: str, channels: bool) -> str:

@@ -17,6 +17,7 @@ from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.job import Noted
 from napari_mdeblurgan.widgets.only_here import cut
+from napari_mdeblurgan.widgets.origin import is_map
 from napari_mdeblurgan.widgets.placement import enlarged
 
 if TYPE_CHECKING:
@@ -284,12 +285,6 @@ def maps_of(result: Image | None) -> dict[str, Any]:
     """
     found = None if result is None else KNOWN_TRUST.get(result)
     return {} if found is None else {each.name: each.data for each in found.assessment.maps}
-
-
-def is_map(layer: Layer) -> bool:
-    """Whether a layer is a map of an assessment, which nobody would restore."""
-    made = layer.metadata.get("mdeblurgan")
-    return isinstance(made, dict) and "map" in made
 
 
 def shows_choice(layers: Iterable[Layer]) -> bool:

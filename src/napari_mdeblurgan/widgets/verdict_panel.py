@@ -11,9 +11,11 @@ from weakref import ref
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.appearance import show_alone
 from napari_mdeblurgan.widgets.choices import Remembered
-from napari_mdeblurgan.widgets.controls import Controls, show_line, tell_averaging
+from napari_mdeblurgan.widgets.controls import Controls, tell_averaging
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.map_layers import add_map, map_arguments, maps_there
+from napari_mdeblurgan.widgets.origin import is_map
+from napari_mdeblurgan.widgets.rows import show_line
 from napari_mdeblurgan.widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -176,5 +178,5 @@ class VerdictPanel:
         index = getattr(event, "index", None)  # of the layer that has told it
         if event.type != "visible" or index is None or self._changing:
             return
-        if trust.is_map(self._viewer.layers[index]):
+        if is_map(self._viewer.layers[index]):
             self._refresh()

@@ -28,14 +28,9 @@ from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
-from napari_mdeblurgan.widgets.controls import (
-    OUTPUT_TIP,
-    PROGRESS_STEPS,
-    SAME_PIXELS,
-    in_a_row,
-    let_shrink,
-)
+from napari_mdeblurgan.widgets.models import OUTPUT_TIP, SAME_PIXELS
 from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.rows import PROGRESS_STEPS, in_a_row, let_shrink
 from napari_mdeblurgan.widgets.settings import read_settings
 
 _MARGIN = 14  # of napari's labels, on both sides

@@ -47,8 +47,8 @@ from napari_mdeblurgan.widgets.batch.work import (
 )
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, unheard, worker_of
-from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.rows import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.runner import JobWorker
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sizes import AsWide

@@ -13,8 +13,8 @@ from napari_mdeblurgan.widgets.compare.napari_canvas import NO_CANVAS, canvas_of
 from napari_mdeblurgan.widgets.compare.side_by_side import SideBySide
 from napari_mdeblurgan.widgets.controls import BLINK, COMPARE_WAYS, CURTAIN, Controls
 from napari_mdeblurgan.widgets.line_profile.line_profile import LineProfile
+from napari_mdeblurgan.widgets.origin import is_map
 from napari_mdeblurgan.widgets.pairs import Pairs
-from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
     from napari import Viewer

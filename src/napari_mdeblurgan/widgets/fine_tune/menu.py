@@ -9,8 +9,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
-from napari_mdeblurgan.widgets.origin import is_ours
-from napari_mdeblurgan.widgets.trust import is_map
+from napari_mdeblurgan.widgets.origin import is_map, is_ours
 from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:

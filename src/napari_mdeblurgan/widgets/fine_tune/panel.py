@@ -16,12 +16,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.widgets.controls import SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
 from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
+from napari_mdeblurgan.widgets.rows import SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.sizes import AsWide
 
 PAIRS_PAGE, TRAINING_PAGE, RESULT_PAGE = range(3)

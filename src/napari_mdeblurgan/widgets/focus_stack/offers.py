@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.axes import letter_of
+from napari_mdeblurgan.widgets.axes import letter_of, spoken
 from napari_mdeblurgan.widgets.focus_stack.source import depth_axis, leading_axes
-from napari_mdeblurgan.widgets.slices import spoken
-from napari_mdeblurgan.widgets.trust import is_map
+from napari_mdeblurgan.widgets.origin import is_map
 from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.rows import PROGRESS_STEPS, SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.sizes import AsWide
 from napari_mdeblurgan.widgets.wording import on_bar
 

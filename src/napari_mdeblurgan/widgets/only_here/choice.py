@@ -15,8 +15,8 @@ from qtpy.QtCore import QTimer
 
 from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.choices import Remembered
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, let_shrink, named
 from napari_mdeblurgan.widgets.only_here.parts import FoundParts, parts_on, with_an_area
+from napari_mdeblurgan.widgets.rows import LABEL_WIDTH, WIDER, let_shrink, named
 
 if TYPE_CHECKING:
     from napari import Viewer
