@@ -27,10 +27,10 @@ from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.protocol import BORDER
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.approximation import READINGS
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.loss_config import LossConfig
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.losses.loss_config import LossConfig
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.recipe import training_patches
-from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 EDGE = 256

@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from scipy import ndimage, signal
 
-from napari_mdeblurgan.degradation.gaussian import downsample
+from napari_mdeblurgan.degradation.gaussian_blur import downsample
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.trust import blur as measured
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise

@@ -34,9 +34,9 @@ from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.loss_config import LossConfig
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.losses.loss_config import LossConfig
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 SAMPLES = {1: "nuclei", 3: "leaf_epidermis"}

@@ -27,7 +27,7 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.calibrating import BarScore, score_bar
-from napari_mdeblurgan.trust.plan import AssessmentOptions
+from napari_mdeblurgan.trust.trust_plan import AssessmentOptions
 
 MODELS = {"rgb": "rgb-x2", "grey": "gray-x2"}
 CONDITIONS = (*GAUSSIAN, *PHYSICAL)

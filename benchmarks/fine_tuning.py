@@ -26,7 +26,7 @@ from scipy.ndimage import affine_transform, shift
 from scipy.signal import fftconvolve
 from skimage.registration import phase_cross_correlation
 
-from napari_mdeblurgan.degradation.gaussian import downsample, gaussian_protocol
+from napari_mdeblurgan.degradation.gaussian_blur import downsample, gaussian_protocol
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
 from napari_mdeblurgan.fine_tuning.folder import begin
@@ -39,7 +39,7 @@ from napari_mdeblurgan.pairs import ImagePair, RegisteredPair, Registration, reg
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.training.dataset import read_sharp
+from napari_mdeblurgan.training.data.dataset import read_sharp
 
 FIELD, SCALE, TRAINING, TEST = 512, 2, 8, 4
 MARGIN = 24  # high-resolution pixels around a field that only its blur needs

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from napari_mdeblurgan.focus import all_in_focus, choice, focusing, looking, registering
+from napari_mdeblurgan.focus import all_in_focus, focusing, looking
+from napari_mdeblurgan.focus import plane_registration as registering
+from napari_mdeblurgan.focus import sharpest_plane as choice
 from napari_mdeblurgan.restoration import crew
 
 BLUR = 0.9  # pixels of σ for each plane of distance

@@ -40,7 +40,7 @@ from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.walk import DoesNotFit
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
-from napari_mdeblurgan.training.losses import pixel_loss
+from napari_mdeblurgan.training.losses.terms import pixel_loss
 from napari_mdeblurgan.trust.assess import assess
 
 TILES, BATCHES = (256, 512, 1024, 2048), (1, 4, 8)

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, open_folder
-from napari_mdeblurgan.training.loader import prefetched
-from napari_mdeblurgan.training.losses import pixel_loss
+from napari_mdeblurgan.training.data.dataset import Patches, PatchSampler, open_folder
+from napari_mdeblurgan.training.data.loader import prefetched
+from napari_mdeblurgan.training.losses.terms import pixel_loss
 
 WARM_UP = 3
 

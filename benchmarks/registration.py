@@ -36,10 +36,10 @@ from napari_mdeblurgan.pairs import (
     Registration,
     register_images,
 )
-from napari_mdeblurgan.pairs.geometry import affine, corners, moved, turned
+from napari_mdeblurgan.pairs.affine import affine, corners, moved, turned
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.listing import image_files
-from napari_mdeblurgan.training.folder import read_sharp
+from napari_mdeblurgan.training.data.sharp_folder import read_sharp
 
 SMALLEST = 400  # pixels: of a smaller image a quarter is too little
 EDGE = 0.5  # of the image: the edge of the stronger objective's field

@@ -39,7 +39,7 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.degradation import GAUSSIAN, Condition
 from napari_mdeblurgan.evaluation.baselines import ITERATIONS, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.cost import peak_mib
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
 
 CELLPOSE_TILE, CELLPOSE_OVERLAP, CELLPOSE_BATCH = 224, 0.1, 8
 SCALE = 2

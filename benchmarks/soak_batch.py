@@ -35,9 +35,9 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan.batch import BatchSettings, open_batch
+from napari_mdeblurgan.batch.batch_table import PAGE, TABLE
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.output_folder import WORK
-from napari_mdeblurgan.batch.summary import PAGE, TABLE
 from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
@@ -46,9 +46,9 @@ AHEAD_OF_FORKS = """
     dask.array filelock imagecodecs tifffile yaozarrs.v05 zarr.codecs zarr.storage
     napari_mdeblurgan.batch.summary_page
     napari_mdeblurgan.restoration.scan napari_mdeblurgan.restoration.softened_result
-    napari_mdeblurgan.storage.ome_zarr
-    napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy
-    napari_mdeblurgan.storage.tiff_stream
+    napari_mdeblurgan.storage.ome_zarr.ome_zarr_image
+    napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff.tiff_lazy
+    napari_mdeblurgan.storage.tiff.tiff_stream
     napari_mdeblurgan.trust.stored PIL.PngImagePlugin skimage.measure tifffile.zarr
 """
 LARGE_BYTES = 150_000  # so that some of the images count as large

@@ -22,7 +22,7 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.degradation import gaussian_blur, gaussian_protocol
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
 
 BORDER = 16
 GRID = 16

@@ -37,7 +37,7 @@ from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scor
 from napari_mdeblurgan.evaluation.real.sets import find_sets
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.softened_result import softened_plane
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
 
 BORDER = 8
 GRID = 16

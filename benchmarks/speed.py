@@ -30,7 +30,7 @@ from napari_mdeblurgan import load_model
 from napari_mdeblurgan.lent_pages import reused_pages
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.network.outline import outline
+from napari_mdeblurgan.network.shape import outline
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -38,7 +38,7 @@ from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.tile_size import block_edge, halo_overhead
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.storage import open_image
-from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import create_ome_zarr
 
 clock: Callable[[], float] = time.perf_counter
 

@@ -26,10 +26,10 @@ from napari_mdeblurgan.degradation import gaussian_blur, gaussian_protocol, soft
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.dataset import Patches, image_files, read_sharp
-from napari_mdeblurgan.training.loss_config import LossConfig
+from napari_mdeblurgan.training.data.dataset import Patches, image_files, read_sharp
+from napari_mdeblurgan.training.losses.loss_config import LossConfig
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.recipe import MIXTURE, training_patches
-from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 SOFT = {"soft": 0.6, "softness": (0.0, 3.5), "told": 1.0}

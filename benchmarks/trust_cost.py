@@ -26,7 +26,7 @@ from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.trust.assess import assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
-from napari_mdeblurgan.trust.plan import plan_trust
+from napari_mdeblurgan.trust.trust_plan import plan_trust
 
 MODELS = ("rgb-x2", "gray-x2")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_mdeblurgan import load_model, restore
-from napari_mdeblurgan.comparison import write_comparison
+from napari_mdeblurgan.before_after import write_comparison
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image

@@ -33,7 +33,7 @@ from screenshots import (
     without_the_users_own,
 )
 
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.widget import PAIRS_PAGE, TRAINING_PAGE
 

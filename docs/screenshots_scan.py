@@ -35,10 +35,10 @@ from screenshots import (
 from napari_mdeblurgan.restoration import checking
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.trust import CHECKING
+from napari_mdeblurgan.widgets.runs import trust
+from napari_mdeblurgan.widgets.runs.trust import CHECKING
 
 SCAN = (3072, 4608)  # made from mirror images of the sample
 PLACE = (2500, 3800)  # looked at while the scan fills in, far from where it begins

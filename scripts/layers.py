@@ -22,7 +22,7 @@ LAYERS = tuple(  # a part imports those in the lines above its own
         own_folder outputs model_card
         exclusive network
         model storage
-        degradation comparison
+        degradation before_after
         restoration
         trust pairs training
         focus export diagnostics pipeline

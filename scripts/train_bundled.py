@@ -31,7 +31,7 @@ from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.training.config import TrainingConfig, parse_config
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.recipe import card_for, settings_for, training_images
 from napari_mdeblurgan.training.run import open_run
 

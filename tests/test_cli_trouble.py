@@ -17,7 +17,7 @@ import pytest
 from napari_mdeblurgan.__main__ import main
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.storage import Micrograph, write_image
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter
 from tests.one_line import assert_one_line, grey
 
 __all__ = ["grey"]  # fixtures

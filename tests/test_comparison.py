@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.comparison import (
+from napari_mdeblurgan.before_after import (
     DIVIDER,
     LABEL_BAND,
     PANEL,

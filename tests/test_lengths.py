@@ -20,10 +20,10 @@ def test_no_file_is_longer_than_it_may_be(folder: str) -> None:
 
 
 LONG = {  # and why it reads better so
-    ("widgets/batch/controls.py", "make_batch_controls"): "a list of controls",
-    ("widgets/controls.py", "make_controls"): "a list of controls",
-    ("widgets/deblur.py", "__init__"): "makes the parts and gives them to each other",
-    ("widgets/focus_stack/panel.py", "__init__"): "a list of controls",
+    ("widgets/batch/batch_controls.py", "make_batch_controls"): "a list of controls",
+    ("widgets/deblur/controls.py", "make_controls"): "a list of controls",
+    ("widgets/deblur/widget.py", "__init__"): "makes the parts and gives them to each other",
+    ("widgets/focus_stack/stack_panel.py", "__init__"): "a list of controls",
     ("restoration/plan.py", "planning"): "settles one thing after another, each from those before",
     ("restoration/walk.py", "walk"): "has threads that share what is in it",
     ("pairs/register.py", "register_images"): "one step after another, each with its way out",

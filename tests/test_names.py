@@ -24,6 +24,19 @@ ALLOWED = {
 }
 
 
+# commands, docks, processes, and modules that the documentation names: as their folders say
+MODULES = {"evaluate", "pairs", "progress", "run", "settings", "widget", "worker"}
+
+
+def test_a_module_has_a_name_of_its_own() -> None:
+    names = [
+        name.rpartition(".")[2]
+        for name, path in module_files().items()
+        if path.name != "__init__.py"
+    ]
+    assert {name for name in names if names.count(name) > 1} == MODULES
+
+
 def test_a_public_name_is_defined_in_one_module() -> None:
     doubled = {
         name: modules

@@ -105,7 +105,7 @@ def load_model(name_or_path: str | Path) -> Model:
     """
     path = find_model(name_or_path)
     need_torch()
-    from napari_mdeblurgan.network.outline import apart
+    from napari_mdeblurgan.network.shape import apart
 
     with open_model_file(path) as file:
         header = read_header(file, path.name)
@@ -153,7 +153,7 @@ def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
     """A network of the card's shape; nothing is allocated before the file is known to hold just
     that.
     """
-    from napari_mdeblurgan.network.outline import outline as outline_of
+    from napari_mdeblurgan.network.shape import outline as outline_of
 
     try:
         outline = outline_of(card.architecture)
@@ -186,7 +186,7 @@ def _filled(outline: Network) -> Network:
     import torch
 
     from napari_mdeblurgan.network.blocks import Fixed
-    from napari_mdeblurgan.network.outline import allocated
+    from napari_mdeblurgan.network.shape import allocated
 
     network = allocated(outline)
     with torch.device("cpu"):

@@ -289,7 +289,7 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image
     from napari_mdeblurgan.storage.map_places import maps_path
-    from napari_mdeblurgan.storage.ome_zarr_writing import keep_provenance
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import keep_provenance
     from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
@@ -385,9 +385,9 @@ def _record(
     """How the result was made and what was found out about it, as its file keeps it."""
     from napari_mdeblurgan.restoration.made import provenance_of
     from napari_mdeblurgan.storage.provenance import record_of
+    from napari_mdeblurgan.trust.made_with import settings_of
     from napari_mdeblurgan.trust.record import trust_record
     from napari_mdeblurgan.trust.recording import today
-    from napari_mdeblurgan.trust.settings import settings_of
 
     card, ensemble, binning = model.card, request.ensemble, image.binning
     entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
@@ -427,14 +427,14 @@ def _reported(
     of a part of it.
     """
     if found is not None and request.report is not None:
+        from napari_mdeblurgan.trust.made_with import settings_of
         from napari_mdeblurgan.trust.recording import write_report_of
-        from napari_mdeblurgan.trust.settings import settings_of
 
         described = settings_of(plan, model.card, request.ensemble, image.binning)
         write_report_of(request.report, image, after, plan, found, described)
         yield Written(request.report)
     if request.picture is not None:
-        from napari_mdeblurgan.comparison import comparison, middle_index, write_comparison
+        from napari_mdeblurgan.before_after import comparison, middle_index, write_comparison
         from napari_mdeblurgan.storage import Micrograph, write_image
         from napari_mdeblurgan.trust.excerpt import excerpt
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.batch import Batch, BatchSettings, open_batch
+from napari_mdeblurgan.batch.batch_table import PAGE, TABLE
 from napari_mdeblurgan.batch.manifest import MANIFEST
-from napari_mdeblurgan.batch.summary import PAGE, TABLE
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.storage import Micrograph, write_image
 

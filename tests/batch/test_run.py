@@ -24,8 +24,9 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.stopping import Stopped
-from napari_mdeblurgan.storage import Micrograph, read_image, tiff_writing
+from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+from napari_mdeblurgan.storage.tiff import tiff_writing
 
 from .conftest import LARGE, grey, names_in, reasons, write
 

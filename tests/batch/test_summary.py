@@ -12,9 +12,9 @@ from urllib.parse import unquote
 import pytest
 
 from napari_mdeblurgan.batch import open_batch
+from napari_mdeblurgan.batch.batch_table import PAGE, SUMMARY_COLUMNS, TABLE, write_summary
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.output_folder import OutputFolder
-from napari_mdeblurgan.batch.summary import PAGE, SUMMARY_COLUMNS, TABLE, write_summary
 
 from .conftest import grey, write
 

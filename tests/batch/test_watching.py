@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.batch import BatchSettings, Failure, Success, watching
-from napari_mdeblurgan.batch.summary import TABLE
+from napari_mdeblurgan.batch.batch_table import TABLE
 from napari_mdeblurgan.batch.watching import Found, Waiting, is_whole, open_watch
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import read_image

@@ -174,7 +174,7 @@ def test_an_ome_zarr_is_made_tile_by_tile_and_is_what_is_made_in_memory(
 def test_what_is_interrupted_leaves_nothing(
     run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_mdeblurgan.focus.operations import Choose
+    from napari_mdeblurgan.focus.focus_operations import Choose
 
     monkeypatch.setattr("napari_mdeblurgan.focus.focusing.FOCUS_TILE", 64)
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
 from napari_mdeblurgan.evaluation.metrics import SCALE_WEIGHTS, cropped, ms_ssim, psnr, ssim
-from napari_mdeblurgan.training import similarity
+from napari_mdeblurgan.training.losses import similarity
 
 
 def noisy(level: float, *shape: int) -> tuple[np.ndarray, np.ndarray]:

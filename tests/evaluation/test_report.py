@@ -19,13 +19,13 @@ from PIL import Image
 from napari_mdeblurgan.degradation import GAUSSIAN
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import evaluate as module
-from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost, measure, probe
 from napari_mdeblurgan.evaluation.evaluate import EvaluationOptions, evaluation_steps
+from napari_mdeblurgan.evaluation.evaluation_report import Evaluation
 from napari_mdeblurgan.evaluation.images import find_images
+from napari_mdeblurgan.evaluation.method_gains import Comparison
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method
 from napari_mdeblurgan.evaluation.protocol import Score
-from napari_mdeblurgan.evaluation.report import Evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.model import Model, ModelCard, save_model
 from napari_mdeblurgan.network import UNetSuperResolution

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from napari_mdeblurgan.fine_tuning.better import GainVerdict
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder
 from napari_mdeblurgan.fine_tuning.outcome import HeldOut, MethodScore, TuningOutcome
-from napari_mdeblurgan.fine_tuning.verdict import GainVerdict
 
 
 def read_outcome(folder: FineTuneFolder) -> TuningOutcome:

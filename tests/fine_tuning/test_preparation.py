@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError, TrainingError
+from napari_mdeblurgan.fine_tuning.better import FEWEST_STEPS, judge_gain
 from napari_mdeblurgan.fine_tuning.clock import TimedSchedule, WorkingClock
 from napari_mdeblurgan.fine_tuning.folder import free_name, read_pairs
 from napari_mdeblurgan.fine_tuning.held_out import split
@@ -22,7 +23,6 @@ from napari_mdeblurgan.fine_tuning.settings import (
     settings_from_json,
     settings_json,
 )
-from napari_mdeblurgan.fine_tuning.verdict import FEWEST_STEPS, judge_gain
 
 # ---- pairs
 

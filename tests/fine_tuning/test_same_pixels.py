@@ -24,9 +24,9 @@ from napari_mdeblurgan.model import read_card
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.block_threads import OneByOne
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
-from napari_mdeblurgan.training.objectives import GeneratorObjective
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.losses.objectives import GeneratorObjective
+from napari_mdeblurgan.training.losses.terms import GeneratorLoss, LossConfig
 from tests.fine_tuning.conftest import make_pair
 from tests.fine_tuning.kept_outcome import read_outcome
 

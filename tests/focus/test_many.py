@@ -71,7 +71,7 @@ def test_progress_runs_from_nothing_to_all_in_small_steps(
     monkeypatch.setattr(
         "napari_mdeblurgan.stopping.HEARTBEAT_S", 0.002
     )  # as often for each step as in large images
-    monkeypatch.setattr("napari_mdeblurgan.focus.progress.look_up", lambda: sleep(0.02))
+    monkeypatch.setattr("napari_mdeblurgan.focus.focus_progress.look_up", lambda: sleep(0.02))
     steps = many_in_focus_steps(list(channels), (2,), channel_axis=0, registered=registered)
     fractions = [step.fraction for step in steps]
     assert fractions == sorted(fractions)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.focus.on_disk import Target, in_focus_on_disk_steps
-from napari_mdeblurgan.focus.reading import reduced_plane
+from napari_mdeblurgan.focus.plane_parts import reduced_plane
 from napari_mdeblurgan.pairs.search import reduced
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image

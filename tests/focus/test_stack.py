@@ -12,8 +12,8 @@ from scipy import ndimage
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus import AllInFocus, all_in_focus, followed, most_detailed
 from napari_mdeblurgan.focus import focusing as module
-from napari_mdeblurgan.focus.choice import aligned_steps
 from napari_mdeblurgan.focus.focusing import FocusSteps
+from napari_mdeblurgan.focus.sharpest_plane import aligned_steps
 
 PLANES = 5
 LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
@@ -219,7 +219,7 @@ def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
             raise MemoryError
         return aligned_steps(*given)
 
-    monkeypatch.setattr("napari_mdeblurgan.focus.operations.aligned_steps", little_memory)
+    monkeypatch.setattr("napari_mdeblurgan.focus.focus_operations.aligned_steps", little_memory)
     quartered = all_in_focus(two_halves(sharp), registered=True)
     assert len(tried) == 1 + 4
     np.testing.assert_allclose(quartered.height, found.height, atol=1e-4)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
-from napari_mdeblurgan.training.losses import discriminator_loss
+from napari_mdeblurgan.training.losses.terms import discriminator_loss
 
 
 def grain(*shape: int, seed: int = 0) -> Tensor:

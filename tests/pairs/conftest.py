@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.pairs import ImagePair
-from napari_mdeblurgan.pairs.geometry import affine, corners, moved, turned
+from napari_mdeblurgan.pairs.affine import affine, corners, moved, turned
 from napari_mdeblurgan.storage import Micrograph
 
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import ndimage
 
 from napari_mdeblurgan.pairs import ImagePair, PairError, register_images
-from napari_mdeblurgan.pairs.geometry import affine
+from napari_mdeblurgan.pairs.affine import affine
 from tests.pairs.conftest import micrograph, specimen
 
 SHIFT = np.array([12.4, 7.7])  # pixels of the sharp image, which shows a part of the other

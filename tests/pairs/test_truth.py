@@ -73,7 +73,7 @@ def test_the_mark_survives_being_written_from_an_ome_zarr_part_by_part(tmp_path:
 
 
 def test_a_lazy_result_streamed_into_tiff_is_marked(tmp_path: Path) -> None:
-    from napari_mdeblurgan.storage.tiff_stream import stream_tiff
+    from napari_mdeblurgan.storage.tiff.tiff_stream import stream_tiff
 
     write_image(tmp_path / "field.tif", Micrograph(np.ones((64, 64), np.uint8), "YX"))
     stream_tiff(

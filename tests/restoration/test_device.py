@@ -13,7 +13,7 @@ from napari_mdeblurgan import diagnostics
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import device as devices
 from napari_mdeblurgan.restoration.device import available_devices, pick_device, unsupported_gpus
-from napari_mdeblurgan.widgets.devices import find_devices
+from napari_mdeblurgan.widgets.shared.devices import find_devices
 
 BUILT = ["sm_75", "sm_80", "sm_86", "sm_90a", "sm_100", "sm_120"]
 See = Callable[..., None]

@@ -18,9 +18,9 @@ from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.steps import finished
-from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.data.dataset import Patches
 from napari_mdeblurgan.training.field_types import Precision
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 pytestmark = pytest.mark.gpu

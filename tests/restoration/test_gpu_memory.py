@@ -20,9 +20,10 @@ from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.restoration import inference, memory, tile_size
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.tile_size import fitting_batch, fitting_tile
-from napari_mdeblurgan.training import objectives, trainer
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training import trainer
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.losses import objectives
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 
 Models = Callable[..., Model]
 GIB = 2**30

@@ -26,7 +26,7 @@ from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.storage.map_places import maps_path
-from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import Chunk, ChunkStore
 
 Models = Callable[..., Model]
 LARGE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)

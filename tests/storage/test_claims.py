@@ -16,7 +16,7 @@ import zarr
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
-from napari_mdeblurgan.storage.tiff_ome import NAMESPACE
+from napari_mdeblurgan.storage.tiff.tiff_ome import NAMESPACE
 
 N = 2_000_000_000
 PATIENT_BYTES = 100 * 2**20

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from napari_mdeblurgan.storage.micromanager import open_tiff_file
+from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
 
 
 def test_a_file_that_is_read_lazily_is_closed_when_nobody_holds_it(tmp_path: Path) -> None:

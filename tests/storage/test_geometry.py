@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.geometry import (
     seconds_in,
     unit_of_length,
 )
-from napari_mdeblurgan.storage.ome_zarr_layout import UNITS
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import UNITS
 
 
 def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_one() -> None:

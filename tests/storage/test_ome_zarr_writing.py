@@ -30,9 +30,9 @@ from napari_mdeblurgan.storage import (
     read_image,
     write_image,
 )
-from napari_mdeblurgan.storage.live_pyramid import LivePyramid
-from napari_mdeblurgan.storage.ome_zarr_begun import begun_job
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.live_pyramid import LivePyramid
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import begun_job
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.pyramid import halved
 
 PLANE = np.random.default_rng(0).integers(0, 255, (300, 410), np.uint8)
@@ -187,7 +187,7 @@ KILLED = """
 import sys, numpy as np
 from pathlib import Path
 from napari_mdeblurgan.storage import pyramid
-from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import create_ome_zarr
 pyramid.COARSEST_EDGE = 60
 data = np.random.default_rng(0).integers(0, 255, (300, 410), np.uint8)
 size = {"X": 0.5, "Y": 0.5}

@@ -22,7 +22,8 @@ from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.scan_job import source_identity
-from napari_mdeblurgan.storage import Micrograph, lazy, open_image, read_image, write_image
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage import lazy_arrays as lazy
 
 GREY = np.random.default_rng(0).integers(0, 2**16, (3, 300, 401), np.uint16)
 COLOUR = np.random.default_rng(0).integers(0, 255, (300, 401, 3), np.uint8)

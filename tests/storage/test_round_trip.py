@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph, open_image, read_image, tiff_writing, write_image
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.tiff import tiff_writing
 from napari_mdeblurgan.storage.writing import OME_DTYPES, TIFF_DTYPES
 
 AXES = ("YX", "ZYX", "TYX", "CYX", "ZCYX", "CZYX", "TCZYX", "TZCYX", "YXS", "ZYXS", "TZYXS")

@@ -13,8 +13,9 @@ import pytest
 import tifffile
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import open_image, read_image, tiff_pieces
-from napari_mdeblurgan.storage.tiff_pieces import claimed_pixels
+from napari_mdeblurgan.storage import open_image, read_image
+from napari_mdeblurgan.storage.tiff import tiff_pieces
+from napari_mdeblurgan.storage.tiff.tiff_pieces import claimed_pixels
 
 GREY = np.random.default_rng(0).integers(0, 255, (64, 72), np.uint8)
 LARGE = np.zeros((300, 500, 3), np.uint8)

@@ -28,9 +28,9 @@ from napari_mdeblurgan.storage import (
     check_writable,
     open_image,
     read_image,
-    tiff_lazy,
     write_image,
 )
+from napari_mdeblurgan.storage.tiff import tiff_lazy
 
 STACK = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
 IMAGE = Micrograph(STACK[0], "YX")

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from napari_mdeblurgan.training.adam import Adam
-from napari_mdeblurgan.training.state import optimizer_state, restore_optimizer
+from napari_mdeblurgan.training.optimisers.adam import Adam
+from napari_mdeblurgan.training.optimisers.state import optimizer_state, restore_optimizer
 
 IMPORTS = """
 import sys, torch
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.discriminator import Discriminator
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.loss_config import LossConfig
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.losses.loss_config import LossConfig
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 loss = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_share=0.05)

@@ -19,7 +19,7 @@ from napari_mdeblurgan.training.config import (
     parse_config,
     read_config,
 )
-from napari_mdeblurgan.training.loss_config import preset
+from napari_mdeblurgan.training.losses.loss_config import preset
 from napari_mdeblurgan.training.preparation import schedule_for
 
 

@@ -10,8 +10,8 @@ import tifffile
 
 from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.restoration.intensity import spots
-from napari_mdeblurgan.training import content, image_store
-from napari_mdeblurgan.training.dataset import PatchSampler, open_folder
+from napari_mdeblurgan.training.data import content, image_store
+from napari_mdeblurgan.training.data.dataset import PatchSampler, open_folder
 
 PLAIN = Mixture(gaussian_noisy=0, physical=0, jpeg=0)
 
@@ -39,7 +39,7 @@ def test_of_a_large_image_only_pieces_are_read(scan: Path, monkeypatch: pytest.M
         read.append(array.size)
         return array
 
-    monkeypatch.setattr("napari_mdeblurgan.training.sharp_image.computed", counted)
+    monkeypatch.setattr("napari_mdeblurgan.training.data.sharp_image.computed", counted)
     PatchSampler((source,), size=16, batch=12, mixture=PLAIN).draw(0)
     assert source.images[0].shape == (1, 768, 1024)
     assert max(read) <= (2 * (32 + 2 * 24)) ** 2

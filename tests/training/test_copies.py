@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.training.copies import first_copies
+from napari_mdeblurgan.training.data.copies import first_copies
 
 EDGE = bytes(200_000)  # black, as the borders of many images are
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.training.dataset import (
+from napari_mdeblurgan.training.data.dataset import (
     Patches,
     PatchSampler,
     WeightedImages,

@@ -14,7 +14,7 @@ import pytest
 from napari_mdeblurgan.training.checkpoint import load_checkpoint
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml
 from napari_mdeblurgan.training.distributed import ALONE, ProcessRank, place_from_environment
-from napari_mdeblurgan.training.metrics import read_metrics
+from napari_mdeblurgan.training.metrics_table import read_metrics
 from napari_mdeblurgan.training.run import open_run
 
 FULL_LOSS = {"preset": "perceptual", "perceptual": "feature-matching"}

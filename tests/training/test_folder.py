@@ -14,8 +14,8 @@ from PIL import Image
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.storage import read_image, write_image
 from napari_mdeblurgan.storage.listing import image_files
-from napari_mdeblurgan.training import image_store
-from napari_mdeblurgan.training.folder import SharpFolder, kind_of, open_folder
+from napari_mdeblurgan.training.data import image_store
+from napari_mdeblurgan.training.data.sharp_folder import SharpFolder, kind_of, open_folder
 from tests.several_images import write_series
 
 GREY, COLOUR = (70, 80), (70, 80, 3)

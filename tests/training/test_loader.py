@@ -17,8 +17,13 @@ import torch
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, WeightedImages, open_folder
-from napari_mdeblurgan.training.loader import prefetched
+from napari_mdeblurgan.training.data.dataset import (
+    Patches,
+    PatchSampler,
+    WeightedImages,
+    open_folder,
+)
+from napari_mdeblurgan.training.data.loader import prefetched
 
 
 class Numbers:

@@ -14,8 +14,9 @@ from napari_mdeblurgan.degradation import downsample, gaussian_blur
 from napari_mdeblurgan.errors import ModelError, TrainingError
 from napari_mdeblurgan.network import Generator, Restoration
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.losses import (
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.losses.perceptual import Trunk
+from napari_mdeblurgan.training.losses.terms import (
     GeneratorLoss,
     LossConfig,
     adversarial_loss,
@@ -28,7 +29,6 @@ from napari_mdeblurgan.training.losses import (
     squared_errors,
     without_border,
 )
-from napari_mdeblurgan.training.perceptual import Trunk
 
 FULL = preset("perceptual")
 

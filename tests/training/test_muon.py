@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.muon import Muon, orthogonalised
+from napari_mdeblurgan.training.optimisers.muon import Muon, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (64, 16), (32, 32)])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.network.discriminator import Discriminator
-from napari_mdeblurgan.training.perceptual import (
+from napari_mdeblurgan.training.losses.perceptual import (
     IMAGENET_DEVIATION,
     IMAGENET_MEAN,
     Trunk,

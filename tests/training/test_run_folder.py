@@ -25,8 +25,8 @@ from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.training.checkpoint import load_checkpoint, previous
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler
-from napari_mdeblurgan.training.metrics import Metrics, read_metrics
+from napari_mdeblurgan.training.data.dataset import Patches, PatchSampler
+from napari_mdeblurgan.training.metrics_table import Metrics, read_metrics
 from napari_mdeblurgan.training.run import Run, open_run
 from napari_mdeblurgan.training.run_folder import RunFolder
 

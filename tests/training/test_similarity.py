@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from napari_mdeblurgan.training.similarity import batch_ssim, ssim_loss
+from napari_mdeblurgan.training.losses.similarity import batch_ssim, ssim_loss
 
 
 def pair(*shape: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:

@@ -19,9 +19,9 @@ from napari_mdeblurgan.network import Generator, UNetSuperResolution
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.checkpoint import load_checkpoint, save_checkpoint
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, WeightedImages
-from napari_mdeblurgan.training.loss_config import LossConfig
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.data.dataset import Patches, PatchSampler, WeightedImages
+from napari_mdeblurgan.training.losses.loss_config import LossConfig
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.trainer import Diverged, Record, StepMethod, Training
 
 FULL_LOSS = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_share=0.05)

@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from napari_mdeblurgan.errors import FileError, ModelError
-from napari_mdeblurgan.training.vgg19_file import (
+from napari_mdeblurgan.training.losses.vgg19_file import (
     VGG19,
     checked,
     fetch_vgg19,

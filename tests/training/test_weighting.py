@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.errors import TrainingError
-from napari_mdeblurgan.training.weighting import Weighting, shares
+from napari_mdeblurgan.training.losses.weighting import Weighting, shares
 
 TARGETS = {"ssim": 0.1, "perceptual": 0.1, "adversarial": 0.05}
 

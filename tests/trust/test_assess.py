@@ -25,8 +25,8 @@ from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, assess, assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.pieces import read_piece
-from napari_mdeblurgan.trust.plan import AssessmentOptions, plan_trust
 from napari_mdeblurgan.trust.psf import PointSpread
+from napari_mdeblurgan.trust.trust_plan import AssessmentOptions, plan_trust
 
 Models = Callable[..., Model]
 

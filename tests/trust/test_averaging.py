@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_mdeblurgan.trust.averaging import gaussian_average
+from napari_mdeblurgan.trust.smoothing import gaussian_average
 
 
 @given(

@@ -19,10 +19,10 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
+from napari_mdeblurgan.trust.made_with import settings_of
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap
 from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS, LARGEST, picture, reduced_map
 from napari_mdeblurgan.trust.report import Report, report_html, write_report
-from napari_mdeblurgan.trust.settings import settings_of
 
 LEAST_APART = 45  # of 255, of a layer half transparent
 

@@ -26,11 +26,11 @@ from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust import explanation, mapped
-from napari_mdeblurgan.trust import plan as planning
+from napari_mdeblurgan.trust import trust_plan as planning
 from napari_mdeblurgan.trust.assess import Assessment, assess
 from napari_mdeblurgan.trust.mapped import Mapped
-from napari_mdeblurgan.trust.plan import AssessmentOptions
 from napari_mdeblurgan.trust.stored import StoredMaps, assess_stored_steps
+from napari_mdeblurgan.trust.trust_plan import AssessmentOptions
 
 Models = Callable[..., Model]
 # of what is assessed at a time; results are made, and looked into, in twice as large tiles, as

@@ -219,7 +219,7 @@ def saved_models(
 @pytest.fixture(autouse=True)
 def tiny_models(models_folder: Path, saved_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put these models into the user's folder; the first and last are offered first."""
-    from napari_mdeblurgan.widgets import models
+    from napari_mdeblurgan.widgets.shared import offered_models as models
 
     shutil.copytree(saved_models, models_folder)
     monkeypatch.setattr(models, "BUNDLED_MODELS", {1: "tiny-grey", 3: "tiny-colour"})

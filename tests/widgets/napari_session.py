@@ -13,9 +13,9 @@ import napari
 from qtpy.QtCore import QTimer
 
 from napari_mdeblurgan.restoration.progress import Progress
-from napari_mdeblurgan.widgets import scan
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.runner import Runner
+from napari_mdeblurgan.widgets.runs import to_disk as scan
+from napari_mdeblurgan.widgets.runs.runner import Runner
 
 scan.SCAN_TILE = 128
 source, *folders = sys.argv[1:]

@@ -12,7 +12,7 @@ import pytest
 from napari_mdeblurgan import stopping
 from napari_mdeblurgan.restoration import operations, scan
 from napari_mdeblurgan.stopping import look_up
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Blocks:
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.SCAN_TILE", BLOCK)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.runs.to_disk.SCAN_TILE", BLOCK)
 
 
 @pytest.fixture

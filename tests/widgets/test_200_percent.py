@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
-from napari_mdeblurgan.widgets.view import visible_region
+from napari_mdeblurgan.widgets.layers.view import visible_region
 
 LEFT, BEFORE, AFTER = Qt.MouseButton.LeftButton, 60, 200
 SETTLED = 150  # ms

@@ -15,11 +15,11 @@ import zarr
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import Micrograph, read_image
-from napari_mdeblurgan.widgets import axes
-from napari_mdeblurgan.widgets.axes import arranged, order_of, put_back
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.trust import save_report
+from napari_mdeblurgan.widgets.layers import axes
+from napari_mdeblurgan.widgets.layers.axes import arranged, order_of, put_back
+from napari_mdeblurgan.widgets.runs.trust import save_report
 from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:

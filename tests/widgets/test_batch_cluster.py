@@ -17,7 +17,7 @@ from distributed import Client
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.widgets.batch.controls import HERE, SCHEDULER, WORKERS
+from napari_mdeblurgan.widgets.batch.batch_controls import HERE, SCHEDULER, WORKERS
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 
 if TYPE_CHECKING:

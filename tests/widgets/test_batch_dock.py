@@ -17,12 +17,12 @@ from qtpy.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDrop
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_mdeblurgan.batch import Success, extent
-from napari_mdeblurgan.batch.summary import PAGE
+from napari_mdeblurgan.batch.batch_table import PAGE
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.trust.headline import headline_in
 from napari_mdeblurgan.widgets.batch import gathering
-from napari_mdeblurgan.widgets.batch.controls import RowLabel
+from napari_mdeblurgan.widgets.batch.batch_controls import RowLabel
 from napari_mdeblurgan.widgets.batch.file_list import HINT
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.slices import CHANNELS, FOR_STACK, SLICES, UNTOLD
+from napari_mdeblurgan.widgets.deblur.slices import CHANNELS, FOR_STACK, SLICES, UNTOLD
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan.widgets.choices import Choices, choices_path, read_choices, write_choices
+from napari_mdeblurgan.widgets.shared.choices import (
+    Choices,
+    choices_path,
+    read_choices,
+    write_choices,
+)
 
 
 def test_choices_come_back() -> None:

@@ -144,7 +144,9 @@ def test_where_no_model_is_for_the_kind_of_an_image_none_is_offered(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey_only = [card for card in widget._models.cards if card.channels == 1]
-    monkeypatch.setattr("napari_mdeblurgan.widgets.model_choice.list_models", lambda: grey_only)
+    monkeypatch.setattr(
+        "napari_mdeblurgan.widgets.deblur.model_choice.list_models", lambda: grey_only
+    )
     widget.offer_models()
     grey = viewer.add_image(noise(), name="nuclei")
     viewer.add_image(noise(16, 16, 3), rgb=True)
@@ -202,7 +204,7 @@ def test_devices_are_found_once_the_widget_is_seen(
 
 def test_opening_the_widget_does_not_import_torch() -> None:
     code = (
-        "import sys, napari_mdeblurgan.widgets.deblur as w; w.ModelChoice(w.Remembered()); "
+        "import sys, napari_mdeblurgan.widgets.deblur.widget as w; w.ModelChoice(w.Remembered()); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
@@ -401,7 +403,7 @@ def test_result_that_fits_neither_in_memory_nor_on_the_disk_is_refused_before_wo
     cache_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.runs.to_disk.DISK_SHARE", 0)
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
     viewer.add_image(noise())
     run()

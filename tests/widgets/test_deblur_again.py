@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_mdeblurgan.widgets.choices import Choices, write_choices
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.job import Job
+from napari_mdeblurgan.widgets.runs.job import Job
+from napari_mdeblurgan.widgets.shared.choices import Choices, write_choices
 
 if TYPE_CHECKING:
     from napari import Viewer

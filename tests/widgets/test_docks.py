@@ -90,7 +90,7 @@ def test_one_that_comes_to_the_front_offers_the_models_that_there_are_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     searches: list[object] = []
-    monkeypatch.setattr("napari_mdeblurgan.widgets.devices.find_devices", searches.append)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.shared.devices.find_devices", searches.append)
     batch = dock(opened, "Batch").findChild(BatchWidget)
     tiny, file = tiny_model(), models_folder / "meanwhile.safetensors"
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QAbstractButton
 
-from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
-from napari_mdeblurgan.widgets.origin import is_map, is_result_layer
-from napari_mdeblurgan.widgets.runner import Runner
+from napari_mdeblurgan.widgets.layers.origin import is_map, is_result_layer
+from napari_mdeblurgan.widgets.runs.runner import Runner
+from napari_mdeblurgan.widgets.shared import wording
 from tests.focus.test_stack import texture, two_halves
 from tests.widgets.focus_stack_dock import PLACE, dock, names, press, run, stack
 from tests.widgets.maps_shown import show_map
@@ -45,7 +45,7 @@ def test_the_preview_shows_the_view_and_gives_way_to_the_whole(
 ) -> None:
     viewer.add_image(two_halves(texture(200)), name="stack", scale=(1, 2, 2))
     monkeypatch.setattr(
-        "napari_mdeblurgan.widgets.focus_stack.preview.STACK_PREVIEW_PIXELS", 140**2
+        "napari_mdeblurgan.widgets.focus_stack.stack_preview.STACK_PREVIEW_PIXELS", 140**2
     )
     run(dock.preview)
     assert names(viewer) == ["stack", "stack [focus preview]"]
@@ -167,7 +167,7 @@ def test_a_result_larger_than_the_memory_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=100_000))
-    monkeypatch.setattr("napari_mdeblurgan.widgets.focus_stack.job.psutil", memory)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.focus_stack.stack_job.psutil", memory)
     viewer.add_image(stack, name="stack")
     run()
     said = dock.status.text().replace("\N{NO-BREAK SPACE}", " ")

@@ -21,12 +21,12 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import save_model
 from napari_mdeblurgan.restoration.binning import binned
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.widgets import halving
-from napari_mdeblurgan.widgets.choices import Choices, read_choices
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.halving import averaged_job
-from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
-from napari_mdeblurgan.widgets.orders import job_on
+from napari_mdeblurgan.widgets.deblur.orders import job_on
+from napari_mdeblurgan.widgets.runs import halving
+from napari_mdeblurgan.widgets.runs.halving import averaged_job
+from napari_mdeblurgan.widgets.runs.known_optics import KnownOptics, Microscope, known_softness
+from napari_mdeblurgan.widgets.shared.choices import Choices, read_choices
 from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:
@@ -202,7 +202,9 @@ def test_a_preview_lies_on_the_part_that_it_shows(
     viewer.add_image(noise(65, 81), name="nuclei", **PLACED)
     run()
     region = (21, 65), (11, 52)
-    monkeypatch.setattr("napari_mdeblurgan.widgets.view.visible_region", lambda *_: (region, True))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.widgets.layers.view.visible_region", lambda *_: (region, True)
+    )
     halving_widget.controls.preview.native.click()
     wait_for_end()
     whole, preview = viewer.layers["nuclei [halved, sharp ×2]"], viewer.layers["nuclei [preview]"]
@@ -283,7 +285,7 @@ def test_maps_and_report_are_of_the_averaged_image(
         lies_on(viewer.layers[f"nuclei [{name}]"], source)
     assert viewer.layers["nuclei [consistency, × noise]"].data.shape == (40, 48)
     page = tmp_path / "page.html"
-    monkeypatch.setattr("napari_mdeblurgan.widgets.trust.ask_for_report_path", lambda *_: page)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.runs.trust.ask_for_report_path", lambda *_: page)
     halving_widget.controls.report.native.click()
     qtbot.waitUntil(lambda: "was saved as" in halving_widget.controls.status.value)
     assert "averaged 2 × 2 first" in page.read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from napari.layers import Image
 
 from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.restoration.tiling import Region
-from napari_mdeblurgan.widgets.job import Job, JobFailed, Restored
-from napari_mdeblurgan.widgets.orders import job_on
-from napari_mdeblurgan.widgets.run_job import run_job
+from napari_mdeblurgan.widgets.deblur.orders import job_on
+from napari_mdeblurgan.widgets.runs.job import Job, JobFailed, Restored
+from napari_mdeblurgan.widgets.runs.run_job import run_job
 
 
 def job_for(data: np.ndarray, **part: Any) -> Job:

@@ -130,7 +130,7 @@ def test_what_another_has_bound_to_alt_b_since_stays(viewer: Viewer, pressed: li
 
 
 def test_a_widget_that_is_gone_without_being_closed_gives_alt_b_back(viewer: Viewer) -> None:
-    from napari_mdeblurgan.widgets.keys import bind_key
+    from napari_mdeblurgan.widgets.deblur.keys import bind_key
 
     class Owner:
         def act(self) -> None:

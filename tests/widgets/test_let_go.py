@@ -10,7 +10,7 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.shared.closing import InWords, worker_of
 
 if TYPE_CHECKING:
     from napari import Viewer

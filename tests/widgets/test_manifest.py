@@ -19,9 +19,9 @@ from qtpy.QtWidgets import QWidget
 import napari_mdeblurgan
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.docking import dock_of
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
+from napari_mdeblurgan.widgets.shared.docking import dock_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -204,7 +204,7 @@ def test_widget_works_on_a_sample_when_opened_by_the_menu(
     menu_action(viewer.window.layers_menu, "Filter", WIDGET).trigger()
     (widget,) = docked(viewer)
     assert widget.image == viewer.layers["nuclei"]
-    monkeypatch.setattr("napari_mdeblurgan.widgets.orders.PREVIEW_PIXELS", 32 * 32)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.deblur.orders.PREVIEW_PIXELS", 32 * 32)
     widget.controls.preview.native.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)  # type: ignore[attr-defined]
     assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [preview]"]

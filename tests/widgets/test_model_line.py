@@ -44,7 +44,7 @@ def test_a_model_s_line_is_shown_whole_on_a_small_screen(
             next(card for card in cards if card.channels == 1), name="long", description=LONG
         )
     )
-    monkeypatch.setattr("napari_mdeblurgan.widgets.model_choice.list_models", lambda: cards)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.deblur.model_choice.list_models", lambda: cards)
     viewer.theme = theme
     widget = DeblurWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Deblur + SR")

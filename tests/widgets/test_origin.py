@@ -15,9 +15,9 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_mdeblurgan.storage import Micrograph, provenance, write_image
-from napari_mdeblurgan.widgets import origin
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.layers import origin
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -112,7 +112,9 @@ def test_maps_and_preview_have_the_same_pixels(
         lies_on(viewer.layers[f"cells [{name}]"], source)
         assert viewer.layers[f"cells [{name}]"].data.shape == (64, 80)
     region = (20, 64), (10, 52)
-    monkeypatch.setattr("napari_mdeblurgan.widgets.view.visible_region", lambda *_: (region, True))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.widgets.layers.view.visible_region", lambda *_: (region, True)
+    )
     same.controls.preview.native.click()
     wait_for_end()
     whole, preview = viewer.layers["cells [sharp ×1]"], viewer.layers["cells [preview]"]

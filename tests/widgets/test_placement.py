@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.placement import collapsed, enlarged, placement_of
+from napari_mdeblurgan.widgets.layers.placement import collapsed, enlarged, placement_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Non-orthogonal slicing"

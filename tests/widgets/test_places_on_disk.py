@@ -14,9 +14,9 @@ import pytest
 from napari.layers import Image
 
 from napari_mdeblurgan.storage import Micrograph, read_image
-from napari_mdeblurgan.widgets.axes import micrograph
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.placement import placement_of
+from napari_mdeblurgan.widgets.layers.axes import micrograph
+from napari_mdeblurgan.widgets.layers.placement import placement_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Non-orthogonal slicing"

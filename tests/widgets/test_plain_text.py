@@ -21,8 +21,8 @@ from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
-from napari_mdeblurgan.widgets.plain import literal, unbroken
-from napari_mdeblurgan.widgets.results import LONGEST_NAME, Result, clean_name
+from napari_mdeblurgan.widgets.runs.results import LONGEST_NAME, Result, clean_name
+from napari_mdeblurgan.widgets.shared.plain import literal, unbroken
 
 if TYPE_CHECKING:
     from napari import Viewer

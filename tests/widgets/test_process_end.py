@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from qtpy.QtCore import QObject
 
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, end_with_the_process, worker_of
+from napari_mdeblurgan.widgets.shared.closing import (
+    InWords,
+    LifeWatch,
+    end_with_the_process,
+    worker_of,
+)
 
 SCRIPT = Path(__file__).with_name("script_that_ends.py")
 SLOW_S = 0.3

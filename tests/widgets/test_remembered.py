@@ -53,8 +53,8 @@ def test_results_go_to_disk_again_after_an_image_that_had_to(
     """What must be made on disk is no choice, and does not become one."""
     viewer.add_image(noise())
     with monkeypatch.context() as patch:
-        patch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
-        patch.setattr("napari_mdeblurgan.widgets.orders.is_large", lambda *_: True)
+        patch.setattr("napari_mdeblurgan.widgets.runs.to_disk.DISK_SHARE", 0)
+        patch.setattr("napari_mdeblurgan.widgets.deblur.orders.is_large", lambda *_: True)
         viewer.add_image(noise())
         assert widget.results.to_disk.value
         assert not widget.results.to_disk.enabled

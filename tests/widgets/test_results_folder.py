@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QMessageBox
 
-from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import create_ome_zarr
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.results import listed_results, remove_results
+from napari_mdeblurgan.widgets.runs.results import listed_results, remove_results
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -15,7 +15,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QFileDialog
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.results import clean_name
+from napari_mdeblurgan.widgets.runs.results import clean_name
 
 if TYPE_CHECKING:
     from magicgui.widgets import PushButton

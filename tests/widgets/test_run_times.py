@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.run_times import KINDS, RUNS, RunTimes, Work
-from napari_mdeblurgan.widgets.runner import Runner
+from napari_mdeblurgan.widgets.runs.runner import Runner
+from napari_mdeblurgan.widgets.shared import wording
+from napari_mdeblurgan.widgets.shared.run_times import KINDS, RUNS, RunTimes, Work
 
 if TYPE_CHECKING:
     from napari import Viewer

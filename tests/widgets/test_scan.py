@@ -64,7 +64,7 @@ def test_result_that_would_crowd_the_memory_is_made_on_disk_by_itself(
     assert widget.results.to_disk.enabled
     widget.results.to_disk.native.click()
     assert not widget.results.to_disk.value
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.runs.to_disk.DISK_SHARE", 0)
     viewer.add_image(noise(), name="large")
     assert widget.results.to_disk.value
     assert not widget.results.to_disk.enabled

@@ -19,7 +19,7 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.model import save_model
 from napari_mdeblurgan.restoration import scan_job
-from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from tests.widgets.scan_blocks import Blocks, begin, blocks, small_tiles
 

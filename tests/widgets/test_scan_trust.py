@@ -24,9 +24,9 @@ from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.mapped import Mapped
-from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.results import listed_results
+from napari_mdeblurgan.widgets.runs import trust
+from napari_mdeblurgan.widgets.runs.results import listed_results
 from tests.widgets.event_loop import watched
 from tests.widgets.maps_shown import show_each_map, show_map
 
@@ -49,7 +49,7 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.SCAN_TILE", 512)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.runs.to_disk.SCAN_TILE", 512)
     monkeypatch.setattr(fitting, "LARGEST_TILE", 128)
 
 

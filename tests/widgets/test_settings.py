@@ -15,8 +15,8 @@ import napari_mdeblurgan
 from napari_mdeblurgan.folders import CACHE_VARIABLE, cache_folder
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
-from napari_mdeblurgan.widgets import orders
-from napari_mdeblurgan.widgets.settings import GROUP, PLUGIN, Settings, read_settings
+from napari_mdeblurgan.widgets.deblur import orders
+from napari_mdeblurgan.widgets.shared.settings_page import GROUP, PLUGIN, Settings, read_settings
 
 MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
 

@@ -11,8 +11,8 @@ import pytest
 from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtWidgets import QFileDialog, QStyle, QStyleOptionViewItem
 
-from napari_mdeblurgan.widgets.batch import several
-from napari_mdeblurgan.widgets.batch.several import ImageChooser
+from napari_mdeblurgan.widgets.batch import which_images as several
+from napari_mdeblurgan.widgets.batch.which_images import ImageChooser
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from tests.several_images import plane, write_plate, write_series
 

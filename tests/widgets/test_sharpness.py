@@ -14,7 +14,7 @@ from qtpy.QtCore import QPoint, Qt
 from napari_mdeblurgan.restoration.softened_result import softened_plane
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.soft_results import of_layer
+from napari_mdeblurgan.widgets.runs.soft_results import of_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -307,7 +307,7 @@ def test_the_verdict_says_for_which_softness_it_was_found(
 
 def test_what_a_model_has_learned_of_sharpness_counts_whatever_the_microscope() -> None:
     from napari_mdeblurgan.restoration.softness import LEARNED, Softness
-    from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
+    from napari_mdeblurgan.widgets.runs.known_optics import KnownOptics, Microscope, known_softness
 
     told = Microscope(
         magnification="20", numerical_aperture="0.5", wavelength_nm="530", camera_pixel_um="6.5"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.widgets.shown_levels import ShownLevels
+from napari_mdeblurgan.widgets.layers.shown_levels import ShownLevels
 
 
 class Slow:

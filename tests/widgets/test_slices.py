@@ -14,8 +14,8 @@ from qtpy.QtWidgets import QLabel
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.widgets.axes import letters
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.layers.axes import letters
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from napari.layers import Labels
 
-from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.runs import trust
 from tests.widgets.maps_shown import show_each_map, show_map
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_cancelling_while_it_is_assessed_adds_nothing(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_mdeblurgan.trust import plan
+    from napari_mdeblurgan.trust import trust_plan as plan
 
     plan_trust = plan.plan_trust
 

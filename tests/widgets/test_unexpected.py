@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 
 @pytest.mark.parametrize(

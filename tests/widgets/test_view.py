@@ -10,7 +10,7 @@ from napari import Viewer
 from napari.components import ViewerModel
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.widgets.view import _middle, current_slice, visible_region
+from napari_mdeblurgan.widgets.layers.view import _middle, current_slice, visible_region
 
 
 def test_region_is_what_lies_within_the_canvas() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan.widgets.wording import on_bar, reason_first
+from napari_mdeblurgan.widgets.shared.wording import on_bar, reason_first
 
 NAME = str(Path("in", "b.tif"))
 OUT = Path("sharp")

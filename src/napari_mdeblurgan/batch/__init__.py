@@ -5,9 +5,9 @@ cluster.
 does the work. `open_watch` does the same for folders into which images are still written.
 """
 
+from napari_mdeblurgan.batch.batch_recipe import FORMATS
 from napari_mdeblurgan.batch.inputs import Source, find_sources
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Success
-from napari_mdeblurgan.batch.recipe import FORMATS
 from napari_mdeblurgan.batch.run import Batch, open_batch
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.batch.watching import Watch, open_watch

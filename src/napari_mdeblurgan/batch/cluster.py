@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import no_temporary_folder
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
 from napari_mdeblurgan.batch.item import Advanced, BatchStep, Begun, Ended, Item, Refusal, refusal
 from napari_mdeblurgan.batch.output_folder import OutputFolder
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import OtherVersionError, done_alike
 from napari_mdeblurgan.errors import MdeblurganError
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.item import Assessed, Item, Product, Refusal
 from napari_mdeblurgan.batch.making import (
     known_product,
@@ -22,7 +23,6 @@ from napari_mdeblurgan.batch.making import (
     zarr_path,
 )
 from napari_mdeblurgan.batch.output_folder import OutputFolder
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.arrays import Cutout

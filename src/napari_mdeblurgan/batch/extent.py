@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.inputs import Input, Source, candidates, find_sources, sources_in
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.planned import results_in
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import FileImage, Micrograph, local_path

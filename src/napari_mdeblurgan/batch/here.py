@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from napari_mdeblurgan import stopping
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.item import Advanced, BatchStep, Begun, Ended, Item, Product, Refusal
 from napari_mdeblurgan.batch.making import (
     check_result_place,
@@ -29,7 +30,6 @@ from napari_mdeblurgan.batch.making import (
 )
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.planned import has_changed
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import need_torch
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import (

@@ -24,7 +24,7 @@ from napari_mdeblurgan.storage import (
 )
 from napari_mdeblurgan.storage.formats import ending_pattern, is_readable
 from napari_mdeblurgan.storage.listing import image_files
-from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder, is_zarr, zarr_images
 from napari_mdeblurgan.storage.stems import image_file
 
 Input = str | Path | FileImage | Micrograph

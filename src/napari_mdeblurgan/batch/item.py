@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage.stems import file_stem
 

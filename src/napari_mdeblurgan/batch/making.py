@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.item import (
     Item,
     Product,
@@ -23,14 +24,13 @@ from napari_mdeblurgan.batch.item import (
     refusal,
 )
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.steps import Returning, map_steps
 from napari_mdeblurgan.stopping import attending, looking_up
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_beside, maps_path
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance
 from napari_mdeblurgan.trust.verdict import verdict_on
 

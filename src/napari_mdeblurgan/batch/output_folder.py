@@ -20,7 +20,7 @@ from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.own_folder import OwnFolder, is_link, open_own, refuse_links
 from napari_mdeblurgan.storage.map_places import map_path
-from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PARTIAL
 
 WORK = ".mdeblurgan"
 LOCK = "lock"

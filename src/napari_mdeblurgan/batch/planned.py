@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.item import Item
 from napari_mdeblurgan.batch.manifest import FailedEntry, MadeEntry, Manifest, ManifestRecord
 from napari_mdeblurgan.batch.naming import name_results
 from napari_mdeblurgan.batch.output_folder import OutputFolder
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from napari_mdeblurgan.batch.batch_recipe import Recipe
+from napari_mdeblurgan.batch.batch_table import write_summary
 from napari_mdeblurgan.batch.fingerprint import fingerprint
 from napari_mdeblurgan.batch.here import make_here
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
@@ -35,9 +37,7 @@ from napari_mdeblurgan.batch.output_folder import (
 )
 from napari_mdeblurgan.batch.planned import has_changed, planned, results_in
 from napari_mdeblurgan.batch.progress import BatchMeter, BatchProgress, Failure, Success
-from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
-from napari_mdeblurgan.batch.summary import write_summary
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage import local_path
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_mdeblurgan.batch.recipe import FORMATS, Recipe, model_file
+from napari_mdeblurgan.batch.batch_recipe import FORMATS, Recipe, model_file
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 

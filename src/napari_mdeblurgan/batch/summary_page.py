@@ -19,7 +19,7 @@ from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.batch.summary import SummaryRow
+    from napari_mdeblurgan.batch.batch_table import SummaryRow
 
 HEADINGS = (  # words, unit, what they mean
     ("File", "", "The image; the whole path is shown when the mouse rests on it"),

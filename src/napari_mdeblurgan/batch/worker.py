@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import dask
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.batch.batch_recipe import ModelFile, Recipe
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.item import Assessed, Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
-from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
@@ -37,13 +37,13 @@ from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
-from napari_mdeblurgan.storage.lazy import stamp_of
+from napari_mdeblurgan.storage.lazy_arrays import stamp_of
 from napari_mdeblurgan.trust.verdict import verdict_on
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import ScanBlock
-    from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import ChunkStore
 
 PRIVATE = 0o700
 

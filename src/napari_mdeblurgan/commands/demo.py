@@ -77,7 +77,7 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
 
 def _in_focus(stack: Micrograph, stem: Path) -> None:
     """Make one sharp image of a focus stack, and draw it beside a plane out of focus."""
-    from napari_mdeblurgan.comparison import write_comparison
+    from napari_mdeblurgan.before_after import write_comparison
     from napari_mdeblurgan.focus import all_in_focus
     from napari_mdeblurgan.storage import write_image
 

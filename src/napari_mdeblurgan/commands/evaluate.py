@@ -19,12 +19,12 @@ from napari_mdeblurgan.commands.common import (
     one_line_errors,
 )
 from napari_mdeblurgan.commands.options import DeviceOption
-from napari_mdeblurgan.commands.progress import with_progress
+from napari_mdeblurgan.commands.progress_bar import with_progress
 from napari_mdeblurgan.errors import FileError, need_torch
 from napari_mdeblurgan.outputs import check_output_folder
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.evaluation.report import Evaluation
+    from napari_mdeblurgan.evaluation.evaluation_report import Evaluation
 
 SEVERAL = {"both": ("gaussian", "physical"), "all": ("gaussian", "physical", "strong")}
 _LINE_EVERY = 0.05  # of the work, where progress goes into a pipe

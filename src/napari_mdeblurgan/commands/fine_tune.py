@@ -29,9 +29,9 @@ from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.outcome import TuningOutcome
-    from napari_mdeblurgan.fine_tuning.progress import TuningStep
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
     from napari_mdeblurgan.fine_tuning.tuning import FineTuning
+    from napari_mdeblurgan.fine_tuning.tuning_progress import TuningStep
     from napari_mdeblurgan.pairs import RegisteredPair
 
 _LINE_EVERY_S = 15.0

@@ -21,15 +21,15 @@ from napari_mdeblurgan.commands.common import (
     one_line_errors,
 )
 from napari_mdeblurgan.commands.options import RegisteredOption, UnorderedOption
-from napari_mdeblurgan.commands.progress import with_progress
+from napari_mdeblurgan.commands.progress_bar import with_progress
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus import ManyInFocus
+    from napari_mdeblurgan.focus.focus_progress import FocusProgress
     from napari_mdeblurgan.focus.on_disk import Target
-    from napari_mdeblurgan.focus.progress import FocusProgress
     from napari_mdeblurgan.storage import Micrograph
 
 _LINE_EVERY = 0.25  # of the work, where progress goes into a pipe

@@ -18,7 +18,7 @@ def info(context: typer.Context) -> None:
     """
     with one_line_errors(context):
         from napari_mdeblurgan.diagnostics import Section, diagnose
-        from napari_mdeblurgan.widgets.choices import choices_path
+        from napari_mdeblurgan.widgets.shared.choices import choices_path
 
         def show(section: Section) -> None:
             width = max((len(what) for what, _ in section.lines), default=0)

@@ -35,7 +35,7 @@ from napari_mdeblurgan.commands.options import (
     TileOption,
     WavelengthOption,
 )
-from napari_mdeblurgan.commands.progress import with_progress
+from napari_mdeblurgan.commands.progress_bar import with_progress
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
@@ -350,7 +350,7 @@ def _files_beside(request: Request) -> list[Path]:
 
 
 def _was_made_on_disk(path: Path) -> bool:
-    from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import finished_job
 
     return path.suffix.lower() == ".zarr" and finished_job(path) is not None
 
@@ -362,8 +362,8 @@ def _model_name(image: Micrograph, settings: RestoreOptions) -> str:
 def _check_begun(image: Micrograph, card: ModelCard, request: Request) -> None:
     """Make sure that what an interrupted command has done is not thrown away by a different one."""
     from napari_mdeblurgan.restoration.scan_job import begun_otherwise
-    from napari_mdeblurgan.storage.ome_zarr_begun import begun_fraction
-    from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import begun_fraction
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PARTIAL
 
     output = request.output
     done = begun_fraction(output.with_name(output.name + PARTIAL))

@@ -95,7 +95,7 @@ class SimulateOptions:
             )
 
         from napari_mdeblurgan.degradation import Camera, Condition, Optics
-        from napari_mdeblurgan.degradation.micrographs import PIXEL_SIZE_UM
+        from napari_mdeblurgan.degradation.simulated import PIXEL_SIZE_UM
 
         if self.protocol == "mixture":
             return _mixture(self.config)
@@ -252,8 +252,8 @@ def make_pairs(
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
 
-    from napari_mdeblurgan.comparison import write_comparison
-    from napari_mdeblurgan.degradation.micrographs import simulated_pair, with_pixel_size
+    from napari_mdeblurgan.before_after import write_comparison
+    from napari_mdeblurgan.degradation.simulated import simulated_pair, with_pixel_size
     from napari_mdeblurgan.storage import image_stem, read_image, write_image
 
     try:
@@ -296,7 +296,7 @@ def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
     """
     from napari_mdeblurgan.storage import image_stem, listed_images, readable
     from napari_mdeblurgan.storage.formats import is_readable
-    from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 
     sources: dict[FileImage, bool] = {}
     for path in inputs:

@@ -5,7 +5,7 @@ and camera do it.
 from __future__ import annotations
 
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
-from napari_mdeblurgan.degradation.gaussian import (
+from napari_mdeblurgan.degradation.gaussian_blur import (
     downsample,
     gaussian_blur,
     gaussian_protocol,

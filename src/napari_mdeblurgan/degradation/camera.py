@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_mdeblurgan.degradation.gaussian import quantise
+from napari_mdeblurgan.degradation.gaussian_blur import quantise
 from napari_mdeblurgan.degradation.optics import OpticsError
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from napari_mdeblurgan.degradation.artificial import padded, with_shapes
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.degradation.depth import FORMS, height_map, layers, through_depth
-from napari_mdeblurgan.degradation.gaussian import downsample, gaussian_blur, quantise
+from napari_mdeblurgan.degradation.gaussian_blur import downsample, gaussian_blur, quantise
 from napari_mdeblurgan.degradation.optics import (
     MOST_WAVES,
     Optics,

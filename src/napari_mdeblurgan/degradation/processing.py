@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from napari_mdeblurgan.degradation.gaussian import gaussian_blur
+from napari_mdeblurgan.degradation.gaussian_blur import gaussian_blur
 
 
 def through_mosaic(image: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
-from napari_mdeblurgan.degradation.gaussian import downsample, gaussian_protocol
+from napari_mdeblurgan.degradation.gaussian_blur import downsample, gaussian_protocol
 from napari_mdeblurgan.degradation.optics import Optics, OpticsError, blur, defocus_psf, margin_of
 
 LARGEST_SIGMA = 1000

@@ -12,15 +12,10 @@ import numpy as np
 
 from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.errors import FileError, ModelError
-from napari_mdeblurgan.evaluation import figures
+from napari_mdeblurgan.evaluation import report_figures
 from napari_mdeblurgan.evaluation.background import BACKGROUND_KEYS, Background, backgrounds
-from napari_mdeblurgan.evaluation.comparison import (
-    Comparison,
-    example_method,
-    typical,
-    worst_example,
-)
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
+from napari_mdeblurgan.evaluation.evaluation_report import Evaluation, write_evaluation
 from napari_mdeblurgan.evaluation.images import (
     SharpPart,
     find_images,
@@ -28,6 +23,12 @@ from napari_mdeblurgan.evaluation.images import (
     to_judge_by,
 )
 from napari_mdeblurgan.evaluation.ledger import Ledger, measured_alone
+from napari_mdeblurgan.evaluation.method_gains import (
+    Comparison,
+    example_method,
+    typical,
+    worst_example,
+)
 from napari_mdeblurgan.evaluation.methods import (
     OURS,
     Method,
@@ -43,7 +44,6 @@ from napari_mdeblurgan.evaluation.protocol import (
     degraded,
     scores,
 )
-from napari_mdeblurgan.evaluation.report import Evaluation, write_evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
@@ -258,11 +258,11 @@ def draw(
                     )
                 )
         name = f"psnr-parameters-{slug}.png"
-        figures.against_parameters(folder / name, comparison, protocols)
+        report_figures.against_parameters(folder / name, comparison, protocols)
         found.append((name, "Mean PSNR against the number of parameters (as the paper's Figure 7)"))
         pictures[slug] = found
     if curves:
-        figures.per_epoch(folder / "psnr-per-epoch.png", curves)
+        report_figures.per_epoch(folder / "psnr-per-epoch.png", curves)
         pictures[""] = [
             (
                 "psnr-per-epoch.png",
@@ -287,5 +287,5 @@ def _side_by_side(path: Path, comparison: Comparison, index: int, condition: Con
         )
     columns.append(("truth", truth, "PSNR / SSIM"))
     title = f"{image.name}, {condition.protocol.capitalize()} protocol, {condition.label}"
-    figures.comparison_figure(path, columns, title)
+    report_figures.comparison_figure(path, columns, title)
     return title

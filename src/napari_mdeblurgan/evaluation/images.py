@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mdeblurgan.comparison import middle_plane
+from napari_mdeblurgan.before_after import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage import FileImage, open_image

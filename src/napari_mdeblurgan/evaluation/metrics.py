@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from napari_mdeblurgan.training.structural import SIGMA, WINDOW, similarity_terms
+from napari_mdeblurgan.training.losses.structural import SIGMA, WINDOW, similarity_terms
 
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, finest scale first
 MS_SSIM_EDGE = WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.training.metrics import read_metrics
+from napari_mdeblurgan.training.metrics_table import read_metrics
 
 
 def run_curves(folders: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.background import Background
-from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost
+from napari_mdeblurgan.evaluation.method_gains import Comparison
 from napari_mdeblurgan.evaluation.methods import OURS, Method
 
 NONE = "–"

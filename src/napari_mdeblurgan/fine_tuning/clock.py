@@ -7,8 +7,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from napari_mdeblurgan.training.losses import NOISE_FLOOR
-from napari_mdeblurgan.training.schedule import LAST_SHARE, Schedule
+from napari_mdeblurgan.training.losses.terms import NOISE_FLOOR
+from napari_mdeblurgan.training.optimisers.schedule import LAST_SHARE, Schedule
 from napari_mdeblurgan.training.sitting import WorkingClock
 
 WARM_UP = 20  # steps, until the optimizer's averages mean something

@@ -7,8 +7,8 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from napari_mdeblurgan.fine_tuning.better import FEWEST_STEPS
 from napari_mdeblurgan.fine_tuning.tuning import FineTuning
-from napari_mdeblurgan.fine_tuning.verdict import FEWEST_STEPS
 from napari_mdeblurgan.restoration.device import device_label
 
 UNTIMED, TIMED = 2, 4

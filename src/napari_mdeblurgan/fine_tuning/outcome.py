@@ -15,11 +15,11 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.fine_tuning.better import GainVerdict, judge_gain
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, check_name, output_of
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.fine_tuning.tuning import FineTuning
-from napari_mdeblurgan.fine_tuning.verdict import GainVerdict, judge_gain
 from napari_mdeblurgan.model import ModelCard, read_card, save_model
 from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.network import Network

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from napari_mdeblurgan.degradation.gaussian import downsample
+from napari_mdeblurgan.degradation.gaussian_blur import downsample
 from napari_mdeblurgan.errors import ImageError, ModelError, TrainingError
 from napari_mdeblurgan.fine_tuning.illumination import under_the_light_of
 from napari_mdeblurgan.model_card import ModelCard

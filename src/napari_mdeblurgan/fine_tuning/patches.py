@@ -11,7 +11,7 @@ import torch
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, Box, patch_places
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair, reduced_truth
-from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.data.dataset import Patches
 
 GAIN = (0.8, 1.25)
 OFFSET = 0.1

@@ -16,7 +16,7 @@ from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
-from napari_mdeblurgan.training.similarity import batch_ssim
+from napari_mdeblurgan.training.losses.similarity import batch_ssim
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH
 from napari_mdeblurgan.focus import followed, most_detailed
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.opening import open_stack, plane_files
-from napari_mdeblurgan.focus.registering import by_colour, channels_first, resampled
+from napari_mdeblurgan.focus.plane_registration import by_colour, channels_first, resampled
 from napari_mdeblurgan.focus.stack import all_in_focus_steps
-from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.pairs.affine import corners, moved, reduction
 from napari_mdeblurgan.pairs.many import Outcome
 from napari_mdeblurgan.pairs.matching import unique
 from napari_mdeblurgan.pairs.pair import MULTIPLE, RegisteredPair, Registration

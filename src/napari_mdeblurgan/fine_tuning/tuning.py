@@ -26,8 +26,8 @@ from napari_mdeblurgan.fine_tuning.pairs import output_scale
 from napari_mdeblurgan.fine_tuning.parts import learn_only
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.preview import write_pieces
-from napari_mdeblurgan.fine_tuning.progress import BaseAndBest, TuningStep, history
 from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
+from napari_mdeblurgan.fine_tuning.tuning_progress import BaseAndBest, TuningStep, history
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
@@ -36,9 +36,9 @@ from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint
 from napari_mdeblurgan.training.curves import write_curves
-from napari_mdeblurgan.training.losses import LossConfig
-from napari_mdeblurgan.training.metrics import Metrics, read_metrics
-from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.losses.terms import LossConfig
+from napari_mdeblurgan.training.metrics_table import Metrics, read_metrics
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.sitting import Sitting, WorkingClock
 from napari_mdeblurgan.training.trainer import Diverged, Record, StepMethod, Training
 from napari_mdeblurgan.training.validation import Validation

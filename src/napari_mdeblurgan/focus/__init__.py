@@ -4,7 +4,11 @@ is.
 
 from __future__ import annotations
 
-from napari_mdeblurgan.focus.many import ManyInFocus, many_followed_steps, many_in_focus_steps
+from napari_mdeblurgan.focus.further_axes import (
+    ManyInFocus,
+    many_followed_steps,
+    many_in_focus_steps,
+)
 from napari_mdeblurgan.focus.stack import (
     AllInFocus,
     FocusChoice,

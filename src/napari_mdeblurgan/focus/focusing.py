@@ -12,14 +12,8 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus.checking import check_planes
-from napari_mdeblurgan.focus.choice import (
-    FOCUS_REACH,
-    UNKNOWN_DEPTH,
-    depth,
-    shares_steps,
-)
 from napari_mdeblurgan.focus.energy import SCALES, energies
+from napari_mdeblurgan.focus.in_threads import in_parallel
 from napari_mdeblurgan.focus.levels import StackPlane, as_planes
 from napari_mdeblurgan.focus.looking import (
     TILE_MULTIPLE,
@@ -30,9 +24,10 @@ from napari_mdeblurgan.focus.looking import (
     overviews_steps,
 )
 from napari_mdeblurgan.focus.ordering import depth_order
-from napari_mdeblurgan.focus.registering import resampled, series_steps, shown_pixels
-from napari_mdeblurgan.focus.side_by_side import in_parallel
-from napari_mdeblurgan.pairs.geometry import corners, moved
+from napari_mdeblurgan.focus.plane_checks import check_planes
+from napari_mdeblurgan.focus.plane_registration import resampled, series_steps, shown_pixels
+from napari_mdeblurgan.focus.sharpest_plane import FOCUS_REACH, UNKNOWN_DEPTH, depth, shares_steps
+from napari_mdeblurgan.pairs.affine import corners, moved
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 from napari_mdeblurgan.steps import finished
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus.reading import middle
+from napari_mdeblurgan.focus.plane_parts import middle
 from napari_mdeblurgan.restoration.arrays import as_array
 
 _PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.focus.energy import energies
-from napari_mdeblurgan.focus.reading import middle, reduced_plane
-from napari_mdeblurgan.focus.registering import resampled, shown_pixels
-from napari_mdeblurgan.focus.side_by_side import in_parallel
-from napari_mdeblurgan.pairs.geometry import reduction
+from napari_mdeblurgan.focus.in_threads import in_parallel
+from napari_mdeblurgan.focus.plane_parts import middle, reduced_plane
+from napari_mdeblurgan.focus.plane_registration import resampled, shown_pixels
+from napari_mdeblurgan.pairs.affine import reduction
 from napari_mdeblurgan.trust.noise import measure_noise
 
 TILE_MULTIPLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.focus.many import ManyInFocus, many_in_focus_steps
-from napari_mdeblurgan.focus.progress import FocusProgress
+from napari_mdeblurgan.focus.focus_progress import FocusProgress
+from napari_mdeblurgan.focus.further_axes import ManyInFocus, many_in_focus_steps
 from napari_mdeblurgan.storage import open_image, write_image
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 

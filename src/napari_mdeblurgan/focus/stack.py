@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.focus.checking import check_follows, check_planes
+from napari_mdeblurgan.focus.focus_operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
+from napari_mdeblurgan.focus.focus_progress import FocusProgress, counted_steps
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
 from napari_mdeblurgan.focus.levels import as_planes
 from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
-from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
-from napari_mdeblurgan.focus.progress import FocusProgress, counted_steps
+from napari_mdeblurgan.focus.plane_checks import check_follows, check_planes
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished

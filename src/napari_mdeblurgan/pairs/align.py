@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_mdeblurgan.pairs.geometry import box
+from napari_mdeblurgan.pairs.affine import box
 from napari_mdeblurgan.pairs.refine import (
     BLURS,
     Fit,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from napari_mdeblurgan.pairs.geometry import box, corners, moved
+from napari_mdeblurgan.pairs.affine import box, corners, moved
 from napari_mdeblurgan.pairs.pair import MULTIPLE, ImagePair, RegisteredPair, Registration
 from napari_mdeblurgan.pairs.refine import seen, warped
 from napari_mdeblurgan.pairs.solving import solved

@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.pairs.images import image_pairs
 from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
+from napari_mdeblurgan.pairs.pair_images import image_pairs
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.stems import file_stem
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import fft, ndimage
 
-from napari_mdeblurgan.pairs.geometry import affine, box
+from napari_mdeblurgan.pairs.affine import affine, box
 from napari_mdeblurgan.pairs.solving import gram, solved
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
 from napari_mdeblurgan.stopping import look_up

@@ -7,8 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_mdeblurgan.pairs.affine import affine
 from napari_mdeblurgan.pairs.cutting import Channels, cut_pair, intensities
-from napari_mdeblurgan.pairs.geometry import affine
+from napari_mdeblurgan.pairs.found import (
+    SHARPER_IS_LOW,
+    SWAPPED,
+    TOO_LITTLE,
+    look,
+    look_at_the_same_size,
+    misplaced,
+    sharper_one_is_low,
+)
 from napari_mdeblurgan.pairs.magnification import check_scale, is_same, known, magnification
 from napari_mdeblurgan.pairs.pair import (
     ImagePair,
@@ -19,15 +28,6 @@ from napari_mdeblurgan.pairs.pair import (
 )
 from napari_mdeblurgan.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.pairs.structure import plane, without_hot_pixels
-from napari_mdeblurgan.pairs.verdict import (
-    SHARPER_IS_LOW,
-    SWAPPED,
-    TOO_LITTLE,
-    look,
-    look_at_the_same_size,
-    misplaced,
-    sharper_one_is_low,
-)
 from napari_mdeblurgan.storage import Micrograph
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned

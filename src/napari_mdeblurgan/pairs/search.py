@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from napari_mdeblurgan.pairs.geometry import affine, reduction, turned
+from napari_mdeblurgan.pairs.affine import affine, reduction, turned
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, even
 from napari_mdeblurgan.stopping import look_up
 

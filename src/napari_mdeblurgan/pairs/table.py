@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.pairs.geometry import moved
+from napari_mdeblurgan.pairs.affine import moved
 from napari_mdeblurgan.pairs.many import Outcome
 from napari_mdeblurgan.pairs.overlay import checkerboard, magenta_green
 from napari_mdeblurgan.pairs.pair import RegisteredPair

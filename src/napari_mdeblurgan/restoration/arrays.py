@@ -9,7 +9,7 @@ import numpy as np
 from dask.local import get_sync
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.storage.lazy import by_block
+from napari_mdeblurgan.storage.lazy_arrays import by_block
 
 _MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
 

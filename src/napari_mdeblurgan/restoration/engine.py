@@ -33,7 +33,7 @@ from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import TileGrid
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished, map_steps
-from napari_mdeblurgan.storage.lazy import by_block
+from napari_mdeblurgan.storage.lazy_arrays import by_block
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model

@@ -44,7 +44,7 @@ from napari_mdeblurgan.restoration.softness import (
 from napari_mdeblurgan.restoration.tiling import GRID, Region, TileGrid
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage.objective import Objective
-from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import CHUNK_EDGE
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard

@@ -35,13 +35,13 @@ from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Operation, TileArrays, Todo, made_of, walk
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import record_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
-    from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import ChunkStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_begun import begun_job, finished_job
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import begun_job, finished_job
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard

@@ -12,7 +12,7 @@ from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 
 def create_spread(

@@ -114,7 +114,7 @@ def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> fl
 
 @functools.lru_cache(maxsize=64)
 def _overhead(architecture: str, tile: int, edge: int | None, count: int) -> float:
-    from napari_mdeblurgan.network.outline import apart
+    from napari_mdeblurgan.network.shape import apart
 
     return apart(_counted, architecture, tile, edge, count)
 
@@ -124,7 +124,7 @@ def _counted(architecture: str, tile: int, edge: int | None, count: int) -> floa
     from torch.utils.flop_counter import FlopCounterMode
 
     from napari_mdeblurgan.network.block_threads import OneByOne
-    from napari_mdeblurgan.network.outline import outline
+    from napari_mdeblurgan.network.shape import outline
 
     network = outline(json.loads(architecture))
 

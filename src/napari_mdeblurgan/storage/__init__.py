@@ -210,7 +210,7 @@ def separate_images(path: str | Path, image: str | int | None = None) -> tuple[F
                 FileImage(path, names[n], names[n]) if len(names) > 1 else FileImage(path)
                 for n in kept
             )
-        from napari_mdeblurgan.storage.ome_zarr_images import file_images
+        from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import file_images
 
         found = file_images(path)
         return tuple(found[n] for n in kept) if found else (FileImage(path),)
@@ -257,7 +257,7 @@ def _format(path: Path) -> FileFormat:
     """The format of a path that can be read, of which there is something."""
     check_source(path)
     if path.is_dir():
-        from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
+        from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 
         if is_image_folder(path):
             return ZARR_FORMAT

@@ -92,25 +92,29 @@ def _ours(module: str) -> str:
 
 
 ZARR_FORMAT = FileFormat(
-    "OME-Zarr", (".zarr",), _ours("ome_zarr")
+    "OME-Zarr", (".zarr",), _ours("ome_zarr.ome_zarr_image")
 )  # the only one whose files are folders
 _formats: list[FileFormat] = [
-    FileFormat("TIFF", (".tif", ".tiff", *BIG_TIFF), _ours("tiff_lazy")),
+    FileFormat("TIFF", (".tif", ".tiff", *BIG_TIFF), _ours("tiff.tiff_lazy")),
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
     FileFormat("BMP", (".bmp",), _ours("raster")),
     ZARR_FORMAT,
-    FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
-    FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
-    FileFormat("Leica LIF", (".lif", ".lof"), _ours("lif"), "liffile"),
-    FileFormat("Nikon ND2", (".nd2",), _ours("nd2_file"), "nd2"),
-    FileFormat("DeltaVision DV", (".dv", ".r3d"), _ours("dv"), "mrc"),
+    FileFormat("Zeiss CZI", (".czi",), _ours("microscopes.czi")),
+    FileFormat("Zeiss LSM", (".lsm",), _ours("tiff.tiff_lazy")),
+    FileFormat("Leica LIF", (".lif", ".lof"), _ours("microscopes.lif"), "liffile"),
+    FileFormat("Nikon ND2", (".nd2",), _ours("microscopes.nd2_file"), "nd2"),
+    FileFormat("DeltaVision DV", (".dv", ".r3d"), _ours("microscopes.dv"), "mrc"),
     FileFormat(
-        "Olympus OIB and OIF", (".oib", ".oif"), _ours("oif"), "oiffile", folders=(".oif.files",)
+        "Olympus OIB and OIF",
+        (".oib", ".oif"),
+        _ours("microscopes.oif"),
+        "oiffile",
+        folders=(".oif.files",),
     ),
-    FileFormat("Olympus OIR", (".oir",), _ours("oir"), "oirfile", python=(3, 12)),
-    FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
-    FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
+    FileFormat("Olympus OIR", (".oir",), _ours("microscopes.oir"), "oirfile", python=(3, 12)),
+    FileFormat("Aperio SVS", (".svs",), _ours("tiff.tiff_lazy")),
+    FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff.tiff_lazy")),
 ]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
+from napari_mdeblurgan.storage.lazy_arrays import StoredArray, lazily, stamp_of
 
 _STACKS = "QIABEFG"  # letters for axes of which nothing more is known
 

@@ -22,9 +22,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
 from napari_mdeblurgan.storage.pillow import opened_picture
-from napari_mdeblurgan.storage.tiff_ome import own_annotation
+from napari_mdeblurgan.storage.tiff.tiff_ome import own_annotation
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph

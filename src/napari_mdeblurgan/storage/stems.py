@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from napari_mdeblurgan.storage.formats import ending_pattern
-from napari_mdeblurgan.storage.ome_zarr_images import zarr_root
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import zarr_root
 from napari_mdeblurgan.storage.several import FileImage
 
 

@@ -15,7 +15,7 @@ from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_metadata
-from napari_mdeblurgan.storage.blocks import untold
+from napari_mdeblurgan.storage.block_by_block import untold
 from napari_mdeblurgan.storage.micrograph import Micrograph
 
 WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zarr")
@@ -57,7 +57,7 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
         path.name[: -len(".ome" + path.suffix)] + ".tif" if kind == "ome" else f"{path.stem}.tif"
     )
     if kind == "zarr":
-        from napari_mdeblurgan.storage.ome_zarr_layout import check_axes
+        from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import check_axes
 
         check_axes(axes)
     if dtype.name not in TIFF_DTYPES:
@@ -151,7 +151,7 @@ def write_image(
     image = replace(image, name=for_metadata(image.name), channel_names=names)
     kind = _kind(path)
     if kind == "zarr":
-        from napari_mdeblurgan.storage.ome_zarr_writing import write_zarr_image
+        from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import write_zarr_image
 
         write_zarr_image(path, image, tell=tell or untold)
     elif kind == "png":
@@ -160,12 +160,12 @@ def write_image(
 
         write_png(path, whole(image))
     elif _is_streamed(image, told=tell is not None):
-        from napari_mdeblurgan.storage.tiff_stream import stream_tiff
+        from napari_mdeblurgan.storage.tiff.tiff_stream import stream_tiff
 
         stream_tiff(path, image, ome=kind == "ome", tell=tell or untold)
     else:
         from napari_mdeblurgan.storage.reading import whole
-        from napari_mdeblurgan.storage.tiff_writing import write_tiff
+        from napari_mdeblurgan.storage.tiff.tiff_writing import write_tiff
 
         write_tiff(path, whole(image), ome=kind == "ome")
     if tell is not None:

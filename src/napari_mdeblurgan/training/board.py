@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_mdeblurgan.training.metrics import SHARE_PREFIX, Row
+from napari_mdeblurgan.training.metrics_table import SHARE_PREFIX, Row
 
 MISSING = (
     "no TensorBoard files are written: tensorboardX is not installed (pip install "

@@ -21,8 +21,8 @@ from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.network.registry import known_network
 from napari_mdeblurgan.training.field_types import Count, Positive, Precision
-from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
-from napari_mdeblurgan.training.structural import WINDOW
+from napari_mdeblurgan.training.losses.loss_config import PRESET_FIELDS, LossConfig, preset
+from napari_mdeblurgan.training.losses.structural import WINDOW
 
 
 class ConfigError(MdeblurganError):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.training.metrics import FIRST, SHARE_PREFIX, Row
+from napari_mdeblurgan.training.metrics_table import FIRST, SHARE_PREFIX, Row
 
 
 def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> None:

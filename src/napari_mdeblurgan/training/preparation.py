@@ -25,8 +25,8 @@ from napari_mdeblurgan.training.config import (
     NetworkConfig,
     TrainingConfig,
 )
-from napari_mdeblurgan.training.copies import first_copies
-from napari_mdeblurgan.training.dataset import (
+from napari_mdeblurgan.training.data.copies import first_copies
+from napari_mdeblurgan.training.data.dataset import (
     PatchSampler,
     SharpFolder,
     SharpImage,
@@ -35,8 +35,8 @@ from napari_mdeblurgan.training.dataset import (
 )
 from napari_mdeblurgan.training.distributed import ProcessRank, device_of
 from napari_mdeblurgan.training.field_types import Precision
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
-from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod
 from napari_mdeblurgan.training.validation import smallest_image
 

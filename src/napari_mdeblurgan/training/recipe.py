@@ -13,8 +13,8 @@ import torch
 from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.dataset import PatchSampler, open_folder
-from napari_mdeblurgan.training.folder import COLOURS_AS_GREY
+from napari_mdeblurgan.training.data.dataset import PatchSampler, open_folder
+from napari_mdeblurgan.training.data.sharp_folder import COLOURS_AS_GREY
 
 RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
 GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 4.0, "plant": 1.0}

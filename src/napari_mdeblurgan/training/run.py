@@ -28,7 +28,7 @@ from napari_mdeblurgan.training.distributed import (
     device_of,
     wait_for_all,
 )
-from napari_mdeblurgan.training.metrics import Metrics, read_metrics
+from napari_mdeblurgan.training.metrics_table import Metrics, read_metrics
 from napari_mdeblurgan.training.run_folder import (
     RunFolder,
     check_apart,

@@ -20,9 +20,9 @@ from napari_mdeblurgan.training.checkpoint import (
     save_checkpoint,
     went_back_to,
 )
-from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.loader import prefetched
-from napari_mdeblurgan.training.metrics import Metrics
+from napari_mdeblurgan.training.data.dataset import Patches
+from napari_mdeblurgan.training.data.loader import prefetched
+from napari_mdeblurgan.training.metrics_table import Metrics
 from napari_mdeblurgan.training.trainer import Record, Training
 from napari_mdeblurgan.training.validation import Validation
 from napari_mdeblurgan.training.work_folder import WorkFolder

@@ -28,9 +28,8 @@ from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.stopping import Stopped
-from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.batch_threads import mixes_images
-from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.data.dataset import Patches
 from napari_mdeblurgan.training.distributed import (
     ALONE,
     ProcessRank,
@@ -38,13 +37,14 @@ from napari_mdeblurgan.training.distributed import (
     synchronised,
 )
 from napari_mdeblurgan.training.heeding import heed_backwards
-from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
-from napari_mdeblurgan.training.muon import Muon
-from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
-from napari_mdeblurgan.training.perceptual import Trunk
-from napari_mdeblurgan.training.record import Diverged, Record, StepMethod
-from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.state import optimizer_state, restore_optimizer
+from napari_mdeblurgan.training.losses.objectives import DiscriminatorObjective, GeneratorObjective
+from napari_mdeblurgan.training.losses.perceptual import Trunk
+from napari_mdeblurgan.training.losses.terms import GeneratorLoss, LossConfig
+from napari_mdeblurgan.training.optimisers.adam import Adam
+from napari_mdeblurgan.training.optimisers.muon import Muon
+from napari_mdeblurgan.training.optimisers.schedule import Schedule
+from napari_mdeblurgan.training.optimisers.state import optimizer_state, restore_optimizer
+from napari_mdeblurgan.training.step_record import Diverged, Record, StepMethod
 
 __all__ = ["Diverged", "Record", "StepMethod", "Training"]
 

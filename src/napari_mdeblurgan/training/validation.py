@@ -16,9 +16,9 @@ from napari_mdeblurgan.degradation import Mixture, softened
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.training.sharp_image import Sharp
-from napari_mdeblurgan.training.similarity import batch_ssim
-from napari_mdeblurgan.training.structural import WINDOW
+from napari_mdeblurgan.training.data.sharp_image import Sharp
+from napari_mdeblurgan.training.losses.similarity import batch_ssim
+from napari_mdeblurgan.training.losses.structural import WINDOW
 
 CROPS = 16
 _EDGE = 192

@@ -29,9 +29,9 @@ from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import BRIGHTNESS, Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
 from napari_mdeblurgan.trust.pieces import in_planes
-from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_trust
 from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.summary import summarise
+from napari_mdeblurgan.trust.trust_plan import AssessmentOptions, TrustPlan, planning_trust
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_mdeblurgan.trust.averaging import gaussian_average
 from napari_mdeblurgan.trust.pieces import AVERAGED_PX, Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
+from napari_mdeblurgan.trust.smoothing import gaussian_average
 
 SIGMA_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
 NOTABLE = 3.0  # times the noise

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_mdeblurgan.trust.averaging import gaussian_average
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
+from napari_mdeblurgan.trust.smoothing import gaussian_average
 
 FEATURES = (
     "slope",

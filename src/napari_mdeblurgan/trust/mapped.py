@@ -22,8 +22,8 @@ from napari_mdeblurgan.trust.defocus import defocus_of_tile
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.features import details, features, on_result
 from napari_mdeblurgan.trust.pieces import Piece, read_piece
-from napari_mdeblurgan.trust.plan import TrustPlan
 from napari_mdeblurgan.trust.samples import grey
+from napari_mdeblurgan.trust.trust_plan import TrustPlan
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model

@@ -23,7 +23,7 @@ def write_report_of(
     """Write a report on a micrograph: of a stack, on its middle plane; of a large plane, with a
     part of it.
     """
-    from napari_mdeblurgan.comparison import middle_index
+    from napari_mdeblurgan.before_after import middle_index
     from napari_mdeblurgan.trust.excerpt import excerpt
     from napari_mdeblurgan.trust.report import Report, write_report
 

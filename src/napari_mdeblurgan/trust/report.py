@@ -16,7 +16,7 @@ from PIL import Image
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.comparison import comparison
+from napari_mdeblurgan.before_after import comparison
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.trust.assess import Assessment

@@ -13,9 +13,9 @@ from napari_mdeblurgan.atomic import all_or_none
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage import Micrograph, write_image
-from napari_mdeblurgan.storage.blocks import untold
+from napari_mdeblurgan.storage.block_by_block import untold
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
-from napari_mdeblurgan.storage.ome_zarr_writing import write_zarr_image
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import write_zarr_image
 from napari_mdeblurgan.storage.provenance import is_result, read_provenance, record_of
 from napari_mdeblurgan.storage.writing import OME_DTYPES
 

@@ -22,15 +22,15 @@ from napari_mdeblurgan.restoration.softened_result import SoftLevels
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
-from napari_mdeblurgan.storage.ome_zarr import open_levels
-from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import finished_job
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_image import open_levels
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import OWN_KEY
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_of
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.figures import Figures
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
-from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_trust
+from napari_mdeblurgan.trust.trust_plan import AssessmentOptions, TrustPlan, planning_trust
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model

@@ -21,8 +21,8 @@ from napari_mdeblurgan.evaluation.real.cases import (
     read_plane,
 )
 from napari_mdeblurgan.evaluation.real.sets import find_sets
-from napari_mdeblurgan.focus import registering
-from napari_mdeblurgan.focus.registering import onto, resampled, series
+from napari_mdeblurgan.focus import plane_registration as registering
+from napari_mdeblurgan.focus.plane_registration import onto, resampled, series
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 MAGNIFICATION, SHIFT = 1.03, np.array([2.3, -3.6])

@@ -11,7 +11,7 @@ from napari_mdeblurgan.evaluation.real.cases import Case
 from napari_mdeblurgan.evaluation.real.gains import summary_lines
 from napari_mdeblurgan.evaluation.real.judge import RealEvaluation
 from napari_mdeblurgan.evaluation.real.page import page, write_page
-from napari_mdeblurgan.evaluation.real.pictures import marked
+from napari_mdeblurgan.evaluation.real.real_pictures import marked
 from napari_mdeblurgan.evaluation.real.scoring import RealScore
 
 

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
-from napari_mdeblurgan.fine_tuning.verdict import judge_gain
+from napari_mdeblurgan.fine_tuning.better import judge_gain
 from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget

@@ -199,7 +199,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tifffile.TiffWriter.write", full)
-    monkeypatch.setattr("napari_mdeblurgan.storage.ome_zarr_chunks.ChunkStore.write", full)
+    monkeypatch.setattr("napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks.ChunkStore.write", full)
     folder = tmp_path / "out"
     folder.mkdir()
     assert "the disk is full; make room or choose another folder" in save(folder / f"a{ending}")

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_mdeblurgan.comparison import middle_plane
+from napari_mdeblurgan.before_after import middle_plane
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.evaluation.real.measures import greyed
 from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
-from napari_mdeblurgan.focus import registering
-from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.focus import plane_registration
+from napari_mdeblurgan.pairs.affine import corners, moved, reduction
 from napari_mdeblurgan.pairs.magnification import pixel_size_um
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import open_image
@@ -178,7 +178,7 @@ def _laid_on_each_other(
     places = (
         [np.eye(3)] * len(planes)
         if registered
-        else registering.series(planes, strengths, reference)
+        else plane_registration.series(planes, strengths, reference)
     )
     return _Series(tuple(planes), tuple(energies), tuple(places), reference)
 
@@ -236,9 +236,11 @@ def _sharpest(
         sharper, energy = found.planes[other].astype(np.float32), found.energies[other]
         seen = np.ones(shape, bool)
         if sharper.shape != plane.shape or not _still(transform, shape):
-            seen = registering.shown_pixels(transform, shape, (sharper.shape[0], sharper.shape[1]))
-            energy = registering.resampled(energy, transform, shape).astype(np.float64)
-            sharper = registering.resampled(sharper, transform, shape)
+            seen = plane_registration.shown_pixels(
+                transform, shape, (sharper.shape[0], sharper.shape[1])
+            )
+            energy = plane_registration.resampled(energy, transform, shape).astype(np.float64)
+            sharper = plane_registration.resampled(sharper, transform, shape)
         better = seen & (energy > best)
         best[better] = energy[better]
         truth[better] = sharper[better]
@@ -318,10 +320,10 @@ def _on_grid(
                 "registered = false."
             )
         return sharper.astype(np.float32), np.ones(shape, bool)
-    transform = registering.onto(image, sharper, ratio=ratio) @ reduction(factor)
+    transform = plane_registration.onto(image, sharper, ratio=ratio) @ reduction(factor)
     return (
-        registering.resampled(sharper, transform, shape),
-        registering.shown_pixels(transform, shape, (sharper.shape[0], sharper.shape[1])),
+        plane_registration.resampled(sharper, transform, shape),
+        plane_registration.shown_pixels(transform, shape, (sharper.shape[0], sharper.shape[1])),
     )
 
 

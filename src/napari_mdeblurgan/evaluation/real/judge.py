@@ -12,7 +12,7 @@ from napari_mdeblurgan.evaluation.ledger import Ledger, measured_alone
 from napari_mdeblurgan.evaluation.methods import named_models
 from napari_mdeblurgan.evaluation.real.cases import LeftOut, cases, count
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, model_contenders
-from napari_mdeblurgan.evaluation.real.pictures import drawn
+from napari_mdeblurgan.evaluation.real.real_pictures import drawn
 from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scores_of
 from napari_mdeblurgan.evaluation.real.sets import RealSet, find_sets
 from napari_mdeblurgan.folders import real_path

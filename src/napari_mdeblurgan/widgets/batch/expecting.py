@@ -13,9 +13,9 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
-from napari_mdeblurgan.widgets.run_times import RunTimes, Work
+from napari_mdeblurgan.widgets.shared import wording
+from napari_mdeblurgan.widgets.shared.closing import InWords, unheard, worker_of
+from napari_mdeblurgan.widgets.shared.run_times import RunTimes, Work
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -9,8 +9,8 @@ from qtpy.QtGui import QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_mdeblurgan.batch.inputs import short_name
-from napari_mdeblurgan.widgets.cells import EndLeftOut
-from napari_mdeblurgan.widgets.plain import literal, unbroken
+from napari_mdeblurgan.widgets.shared.cells import EndLeftOut
+from napari_mdeblurgan.widgets.shared.plain import literal, unbroken
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it

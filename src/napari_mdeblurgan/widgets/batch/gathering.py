@@ -22,15 +22,15 @@ from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import FileImage, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
-from napari_mdeblurgan.widgets.axes import arranged, micrograph
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.widgets.batch.dropping import ELSEWHERE
 from napari_mdeblurgan.widgets.batch.file_list import FileList
-from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
-from napari_mdeblurgan.widgets.origin import is_ours
-from napari_mdeblurgan.widgets.placement import placement_of
-from napari_mdeblurgan.widgets.view import full_resolution
+from napari_mdeblurgan.widgets.batch.which_images import ImageChooser, several_in
+from napari_mdeblurgan.widgets.layers.axes import arranged, micrograph
+from napari_mdeblurgan.widgets.layers.origin import is_ours
+from napari_mdeblurgan.widgets.layers.placement import placement_of
+from napari_mdeblurgan.widgets.layers.view import full_resolution
+from napari_mdeblurgan.widgets.shared.closing import InWords, worker_of
 
 if TYPE_CHECKING:
     from napari import Viewer

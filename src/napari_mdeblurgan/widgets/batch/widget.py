@@ -13,14 +13,13 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_mdeblurgan.batch.summary import PAGE
+from napari_mdeblurgan.batch.batch_table import PAGE
 from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.batch.controls import (
+from napari_mdeblurgan.widgets.batch.batch_controls import (
     REMEMBERED,
     BatchChoices,
     batch_lacks,
@@ -45,13 +44,14 @@ from napari_mdeblurgan.widgets.batch.work import (
     Listed,
     run_order,
 )
-from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, unheard, worker_of
-from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
-from napari_mdeblurgan.widgets.rows import PROGRESS_STEPS, SMALLEST_WIDTH
-from napari_mdeblurgan.widgets.runner import JobWorker
-from napari_mdeblurgan.widgets.settings import read_settings
-from napari_mdeblurgan.widgets.sizes import AsWide
+from napari_mdeblurgan.widgets.runs.runner import JobWorker
+from napari_mdeblurgan.widgets.shared import wording
+from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
+from napari_mdeblurgan.widgets.shared.closing import InWords, LifeWatch, unheard, worker_of
+from napari_mdeblurgan.widgets.shared.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, SMALLEST_WIDTH
+from napari_mdeblurgan.widgets.shared.settings_page import read_settings
+from napari_mdeblurgan.widgets.shared.sizes import AsWide
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress

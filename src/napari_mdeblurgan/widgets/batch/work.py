@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.widgets.low_priority import at_low_priority
-from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.shared.low_priority import at_low_priority
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress

@@ -9,8 +9,8 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
-from napari_mdeblurgan.widgets.origin import is_map, is_ours
-from napari_mdeblurgan.widgets.view import image_shape
+from napari_mdeblurgan.widgets.layers.origin import is_map, is_ours
+from napari_mdeblurgan.widgets.layers.view import image_shape
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -22,7 +22,7 @@ from napari_mdeblurgan.widgets.fine_tune.given import sides
 from napari_mdeblurgan.widgets.fine_tune.pairs_table import PairsTable
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 from napari_mdeblurgan.widgets.fine_tune.sources import Sources
-from napari_mdeblurgan.widgets.plain import plain, unbroken
+from napari_mdeblurgan.widgets.shared.plain import plain, unbroken
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_mdeblurgan.widgets.cells import EndLeftOut
-from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.shared.cells import EndLeftOut
+from napari_mdeblurgan.widgets.shared.plain import literal
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent

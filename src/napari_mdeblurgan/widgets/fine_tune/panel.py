@@ -21,8 +21,8 @@ from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
-from napari_mdeblurgan.widgets.rows import SMALLEST_WIDTH, let_shrink
-from napari_mdeblurgan.widgets.sizes import AsWide
+from napari_mdeblurgan.widgets.shared.rows import SMALLEST_WIDTH, let_shrink
+from napari_mdeblurgan.widgets.shared.sizes import AsWide
 
 PAIRS_PAGE, TRAINING_PAGE, RESULT_PAGE = range(3)
 BAR_STEPS = 1000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
+from napari_mdeblurgan.widgets.shared.closing import InWords, unheard, worker_of
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,7 +11,7 @@ import numpy as np
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
 from napari_mdeblurgan.widgets.fine_tune.given import GivenPair, PairStep
-from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -41,9 +41,9 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
     """
     from napari_mdeblurgan.restoration.arrays import as_array
     from napari_mdeblurgan.storage import Micrograph
-    from napari_mdeblurgan.widgets.axes import arranged, order_of
-    from napari_mdeblurgan.widgets.origin import is_ours
-    from napari_mdeblurgan.widgets.view import full_resolution
+    from napari_mdeblurgan.widgets.layers.axes import arranged, order_of
+    from napari_mdeblurgan.widgets.layers.origin import is_ours
+    from napari_mdeblurgan.widgets.layers.view import full_resolution
 
     order = order_of(layer.axis_labels)
     data: Any = arranged(as_array(full_resolution(layer)), order)
@@ -86,9 +86,9 @@ def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     from napari_mdeblurgan.focus.opening import with_planes_first
     from napari_mdeblurgan.restoration.arrays import as_array
     from napari_mdeblurgan.storage import Micrograph
-    from napari_mdeblurgan.widgets.axes import arranged, lazy, letters, order_of
-    from napari_mdeblurgan.widgets.origin import is_ours
-    from napari_mdeblurgan.widgets.view import full_resolution
+    from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, letters, order_of
+    from napari_mdeblurgan.widgets.layers.origin import is_ours
+    from napari_mdeblurgan.widgets.layers.view import full_resolution
 
     order = order_of(layer.axis_labels)
     data: Any = arranged(as_array(full_resolution(layer)), order)
@@ -116,7 +116,7 @@ def layers_of(source: ChosenSource, viewer: Viewer) -> ImagePair | Micrograph | 
     """
     from napari.layers import Image
 
-    from napari_mdeblurgan.widgets.view import current_slice
+    from napari_mdeblurgan.widgets.layers.view import current_slice
 
     if source.stack is not None:
         stack = source.stack.layer

@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.widgets.choices import choices_path
+from napari_mdeblurgan.widgets.shared.choices import choices_path
 
 log = logging.getLogger(__name__)
 

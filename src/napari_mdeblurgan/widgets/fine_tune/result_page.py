@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
-from napari_mdeblurgan.widgets.wording import duration
+from napari_mdeblurgan.widgets.shared.wording import duration
 
 _COLUMNS = ("Held-out parts", "PSNR", "SSIM")
 _UNKNOWN = "#8a8a8a"
@@ -85,7 +85,7 @@ class ResultPage(QWidget):
 
     def show_outcome(self, outcome: dict[str, Any], comparison: Path) -> None:
         """Show an `Outcome`, as plain values, and the picture beside it."""
-        from napari_mdeblurgan.fine_tuning.verdict import GainVerdict
+        from napari_mdeblurgan.fine_tuning.better import GainVerdict
 
         verdict = GainVerdict(**outcome["verdict"])
         self.verdict.setText(verdict.sentence)

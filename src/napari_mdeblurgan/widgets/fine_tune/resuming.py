@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton
 
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, all_begun
-from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.shared.plain import literal
 
 _TIP = "Go on with a fine-tuning that was stopped, also one of an earlier session."
 

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.folders import anything_there, at_home
-from napari_mdeblurgan.widgets.plain import literal
-from napari_mdeblurgan.widgets.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.plain import literal
+from napari_mdeblurgan.widgets.shared.rows import let_shrink
 
 if TYPE_CHECKING:
     from napari.layers import Image

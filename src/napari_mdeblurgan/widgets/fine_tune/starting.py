@@ -16,7 +16,7 @@ from napari_mdeblurgan.fine_tuning.folder import (
     free_name,
     keep_settings,
 )
-from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings

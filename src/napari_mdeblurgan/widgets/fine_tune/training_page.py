@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings, field_help
-from napari_mdeblurgan.widgets.fine_tune.curves import Curves
+from napari_mdeblurgan.widgets.fine_tune.live_curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
-from napari_mdeblurgan.widgets.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.rows import let_shrink
 
 DEFAULTS: dict[str, Any] = {
     field.name: field.default for field in dataclasses.fields(FineTuneSettings)

@@ -16,9 +16,6 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.widgets import models, wording
-from napari_mdeblurgan.widgets.closing import LifeWatch, announced
-from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import (
     BAR_STEPS,
@@ -42,10 +39,13 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     tuning_lacks,
     validated,
 )
-from napari_mdeblurgan.widgets.opening import deblur_widget, offer_models_anew
-from napari_mdeblurgan.widgets.origin import is_ours, marks
-from napari_mdeblurgan.widgets.plain import literal
-from napari_mdeblurgan.widgets.settings import read_settings
+from napari_mdeblurgan.widgets.layers.origin import is_ours, marks
+from napari_mdeblurgan.widgets.other_docks import deblur_widget, offer_models_anew
+from napari_mdeblurgan.widgets.shared import offered_models, wording
+from napari_mdeblurgan.widgets.shared.closing import LifeWatch, announced
+from napari_mdeblurgan.widgets.shared.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.shared.plain import literal
+from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.given import PairStep
@@ -122,7 +122,7 @@ class FineTuneWidget(FineTunePanel):
         for card in self._cards:
             self.base.addItem(card.name, card.name)
             self.base.setItemData(
-                self.base.count() - 1, literal(models.summary(card)), 3
+                self.base.count() - 1, literal(offered_models.summary(card)), 3
             )  # Qt's role of a tooltip
         at = self.base.findData(chosen)
         self.base.setCurrentIndex(at if at >= 0 else 0)
@@ -154,7 +154,7 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def _choose_kind(self, channels: int) -> None:
-        name = models.default_model(self._cards, channels)
+        name = offered_models.default_model(self._cards, channels)
         if name is not None:
             self.base.setCurrentIndex(self.base.findData(name))
 

@@ -11,9 +11,9 @@ import numpy as np
 from napari.layers import Image
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.widgets.axes import arranged, letter_of, order_of
 from napari_mdeblurgan.widgets.focus_stack.source import depth_axis, leading_axes
-from napari_mdeblurgan.widgets.view import image_shape
+from napari_mdeblurgan.widgets.layers.axes import arranged, letter_of, order_of
+from napari_mdeblurgan.widgets.layers.view import image_shape
 
 if TYPE_CHECKING:
     from napari.layers import Layer

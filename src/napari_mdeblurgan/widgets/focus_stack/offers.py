@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.axes import letter_of, spoken
 from napari_mdeblurgan.widgets.focus_stack.source import depth_axis, leading_axes
-from napari_mdeblurgan.widgets.origin import is_map
-from napari_mdeblurgan.widgets.view import image_shape
+from napari_mdeblurgan.widgets.layers.axes import letter_of, spoken
+from napari_mdeblurgan.widgets.layers.origin import is_map
+from napari_mdeblurgan.widgets.layers.view import image_shape
+from napari_mdeblurgan.widgets.shared import wording
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.widgets.appearance import (
+from napari_mdeblurgan.widgets.layers.adding import add_layer
+from napari_mdeblurgan.widgets.layers.appearance import (
     hides_what_is_below,
     show_alone,
     show_name_and_colours,
 )
-from napari_mdeblurgan.widgets.layers import add_layer
-from napari_mdeblurgan.widgets.origin import source_name_of
+from napari_mdeblurgan.widgets.layers.origin import source_name_of
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-    from napari_mdeblurgan.widgets.focus_stack.job import Focused
+    from napari_mdeblurgan.widgets.focus_stack.stack_job import Focused
 
 
 def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Image:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import as_array
-from napari_mdeblurgan.widgets.appearance import appearance_of
-from napari_mdeblurgan.widgets.axes import arranged, letter_of, order_of, put_back
-from napari_mdeblurgan.widgets.known_optics import layer_pixel_um
-from napari_mdeblurgan.widgets.origin import is_result_layer
-from napari_mdeblurgan.widgets.placement import Placement, collapsed, enlarged, placement_of
-from napari_mdeblurgan.widgets.view import full_resolution, image_shape
+from napari_mdeblurgan.widgets.layers.appearance import appearance_of
+from napari_mdeblurgan.widgets.layers.axes import arranged, letter_of, order_of, put_back
+from napari_mdeblurgan.widgets.layers.origin import is_result_layer
+from napari_mdeblurgan.widgets.layers.placement import Placement, collapsed, enlarged, placement_of
+from napari_mdeblurgan.widgets.layers.view import full_resolution, image_shape
+from napari_mdeblurgan.widgets.runs.known_optics import layer_pixel_um
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -16,10 +16,6 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import LifeWatch
-from napari_mdeblurgan.widgets.focus_stack.job import Focused, FocusJob, run_focus
 from napari_mdeblurgan.widgets.focus_stack.kept import (
     choices_of,
     fitting_axis,
@@ -32,20 +28,24 @@ from napari_mdeblurgan.widgets.focus_stack.offers import (
     problem_of,
     stacks_of,
 )
-from napari_mdeblurgan.widgets.focus_stack.panel import STACK_TIP, FocusStackPanel
-from napari_mdeblurgan.widgets.focus_stack.preview import preview_part
 from napari_mdeblurgan.widgets.focus_stack.showing import add_focused
 from napari_mdeblurgan.widgets.focus_stack.source import stack_of, stack_of_layers, step_um
-from napari_mdeblurgan.widgets.job import JobFailed
-from napari_mdeblurgan.widgets.layers import remove_layers
-from napari_mdeblurgan.widgets.opening import deblur_widget
-from napari_mdeblurgan.widgets.plain import literal
-from napari_mdeblurgan.widgets.run_times import RunTimes, Work
-from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.view import image_shape
+from napari_mdeblurgan.widgets.focus_stack.stack_job import Focused, FocusJob, run_focus
+from napari_mdeblurgan.widgets.focus_stack.stack_panel import STACK_TIP, FocusStackPanel
+from napari_mdeblurgan.widgets.focus_stack.stack_preview import preview_part
+from napari_mdeblurgan.widgets.layers.adding import remove_layers
+from napari_mdeblurgan.widgets.layers.view import image_shape
+from napari_mdeblurgan.widgets.other_docks import deblur_widget
+from napari_mdeblurgan.widgets.runs.job import JobFailed
+from napari_mdeblurgan.widgets.runs.runner import Runner
+from napari_mdeblurgan.widgets.shared import wording
+from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
+from napari_mdeblurgan.widgets.shared.closing import LifeWatch
+from napari_mdeblurgan.widgets.shared.plain import literal
+from napari_mdeblurgan.widgets.shared.run_times import RunTimes, Work
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.focus.progress import FocusProgress
+    from napari_mdeblurgan.focus.focus_progress import FocusProgress
     from napari_mdeblurgan.widgets.focus_stack.source import StackSource
 
 EARLIEST = 0.03  # of the work: before it, nobody can say how long it will last

@@ -10,7 +10,6 @@ from typing import Any
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.stems import file_stem
-from napari_mdeblurgan.widgets.axes import arranged, order_of
 from napari_mdeblurgan.widgets.keep.layer_images import (
     LayerTuple,
     how_made,
@@ -18,6 +17,7 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     map_name,
     stacked,
 )
+from napari_mdeblurgan.widgets.layers.axes import arranged, order_of
 
 _FINE = "weights"  # has an axis more than an image
 

@@ -18,9 +18,9 @@ from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.array_part import ArrayPart
 from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
-from napari_mdeblurgan.widgets.appearance import FOLLOWED
-from napari_mdeblurgan.widgets.axes import arranged, lazy, micrograph, order_of
-from napari_mdeblurgan.widgets.placement import Placement
+from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED
+from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, micrograph, order_of
+from napari_mdeblurgan.widgets.layers.placement import Placement
 
 LayerTuple = tuple[Any, Mapping[str, Any], str]
 

@@ -18,7 +18,6 @@ from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.formats import is_of_a_microscope
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
-from napari_mdeblurgan.widgets.axes import lazy, micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import (
     LOOK,
     METADATA_KEY,
@@ -27,8 +26,9 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     colour_table,
     placement_in,
 )
-from napari_mdeblurgan.widgets.only_here.cut import SHOWN_WITHIN, outline_of_image
-from napari_mdeblurgan.widgets.only_here.outline import outline_in
+from napari_mdeblurgan.widgets.layers.axes import lazy, micrograph, put_back
+from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image
+from napari_mdeblurgan.widgets.runs.outline import outline_in
 
 _SOFTEST = 64.0  # pixels: by more a record that stands in a file does not blur
 MOST_IMAGES = 32  # of a file that become layers
@@ -75,7 +75,7 @@ def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
         planes that are too large to be shown.
     """
     if path.is_dir():
-        from napari_mdeblurgan.storage.ome_zarr import open_levels
+        from napari_mdeblurgan.storage.ome_zarr.ome_zarr_image import open_levels
 
         return _layers_of(path, open_image(path), open_levels(path), in_memory_bytes)
     names = images_in(path)

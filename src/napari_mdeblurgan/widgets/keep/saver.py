@@ -17,15 +17,15 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import anything_there, at_home, folder_there, real_path
 from napari_mdeblurgan.steps import percent
-from napari_mdeblurgan.widgets import soft_results
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, in_blocks, joinable
 from napari_mdeblurgan.widgets.keep.waiting import Cancelled
-from napari_mdeblurgan.widgets.origin import proposed_place
-from napari_mdeblurgan.widgets.plain import literal
-from napari_mdeblurgan.widgets.results import clean_name
-from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.layers.origin import proposed_place
+from napari_mdeblurgan.widgets.runs import soft_results
+from napari_mdeblurgan.widgets.runs.results import clean_name
+from napari_mdeblurgan.widgets.shared.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.shared.plain import literal
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari import Viewer

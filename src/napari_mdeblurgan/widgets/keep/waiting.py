@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.blocks import untold
+from napari_mdeblurgan.storage.block_by_block import untold
 
 _Made = TypeVar("_Made")
 _Work = Callable[[Callable[[float], None]], _Made]

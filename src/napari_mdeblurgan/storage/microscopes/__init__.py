@@ -1,0 +1,1 @@
+"""Microscopes' own formats, each read by what reads it best."""

@@ -1,0 +1,3 @@
+"""What is learned from: folders of sharp micrographs, and patches of them, blurred as they are
+drawn.
+"""

@@ -1,0 +1,1 @@
+"""What training minimises, and how much each of its terms weighs."""

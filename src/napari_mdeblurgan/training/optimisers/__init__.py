@@ -1,0 +1,1 @@
+"""How the weights of a network are changed, and how fast."""
