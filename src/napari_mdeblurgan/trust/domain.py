@@ -19,6 +19,7 @@ from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
+from napari_mdeblurgan.trust.empty_areas import empty_level, without_empty
 from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
 from napari_mdeblurgan.trust.samples import SamplePlace, grey, normalised, rich_places
@@ -66,6 +67,8 @@ class Examination:
         Name of a model that knows such strong a blur where this one does not, see `stronger_model`.
     advised_binning : int
         By how many of its pixels along y and x the image is better binned first; 1 for not at all.
+    empty : float or None
+        The value of areas where no picture was taken, see `empty_level`.
     """
 
     blur: FieldBlur
@@ -79,6 +82,7 @@ class Examination:
     sentence: str
     stronger: str | None = None
     advised_binning: int = 1
+    empty: float | None = None
 
     @property
     def blur_sigma_px(self) -> float | None:
@@ -116,6 +120,8 @@ def examine(
     binning : int
         By how many pixels along y and x the image was binned before.
     """
+    empty = empty_level(image, plan, channel)
+    image = without_empty(image, empty, rgb=plan.rgb)
     places = rich_places(image, plan, channel)
     parts = [normalised(place, image, plan, window) for place in places]
     greys = [grey(part) for part in parts]
@@ -143,6 +149,7 @@ def examine(
         sentence=sentence,
         stronger=stronger_model(card, blur),
         advised_binning=advised_binning(card, blur, binning),
+        empty=empty,
     )
 
 

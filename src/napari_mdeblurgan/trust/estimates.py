@@ -12,6 +12,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.domain import Examination
+from napari_mdeblurgan.trust.empty_areas import without_empty
 from napari_mdeblurgan.trust.pieces import without_gaps
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
 from napari_mdeblurgan.trust.resolution import resolution_px
@@ -51,6 +52,7 @@ def estimate_whole(
     """From a few places of an image and of its restoration, or of one channel, to what holds for
     all of it.
     """
+    image = without_empty(image, examination.empty, rgb=plan.rgb)
     places = rich_places(image, plan, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]

@@ -19,6 +19,7 @@ from napari_mdeblurgan.stopping import look_up, portion
 from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
 from napari_mdeblurgan.trust.defocus import defocus_of_tile
+from napari_mdeblurgan.trust.empty_areas import without_empty
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.features import details, features, on_result
 from napari_mdeblurgan.trust.pieces import Piece, read_piece
@@ -102,9 +103,8 @@ class Mapped:
     def read(self, place: TilePlace) -> Given | TileArrays:
         index, tile = place.index, place.tile
         plan, estimate = self.trust.restoration, self.trust.estimate(index)
-        piece = read_piece(
-            self.image, self.restored, index, tile, plan, estimate.window, estimate.psf
-        )
+        image = without_empty(self.image, estimate.examination.empty, rgb=plan.rgb)
+        piece = read_piece(image, self.restored, index, tile, plan, estimate.window, estimate.psf)
         look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         look_up()
@@ -112,7 +112,7 @@ class Mapped:
         sigma = estimate.examination.noise.sigma(whole.blurred)
         maps = {"consistency": in_noise(difference, sigma)[piece.inside]}
         blur = defocus_of_tile(
-            self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
+            image, index, tile, plan, estimate.window, estimate.examination.grey_noise
         )
         maps["defocus"] = _blank(blur, _gap(piece))
         look_up()

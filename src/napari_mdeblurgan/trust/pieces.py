@@ -85,10 +85,13 @@ def read_piece(
     be lazy. The margin is as wide as is needed to blur it again by `psf`.
     """
     margin = max(DETAILS_PX, -(-psf.radius // plan.factor) + AVERAGED_PX)
-    margin += FILL_RADIUS * (restored.dtype.kind == "f")
+    margin += FILL_RADIUS * ("f" in (image.dtype.kind, restored.dtype.kind))
     blurred, _ = _read(image, index, tile, plan, window, margin)
     result, real = _read(restored, index, tile, plan, window, margin, plan.factor)
     missing, lacking = _gaps(blurred, image.dtype), _gaps(result, restored.dtype)
+    if missing is not None and restored.dtype.kind != "f":  # of an empty area, which was restored
+        lacking = missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
+        result[lacking] = np.nan
     return Piece(blurred, result, real, missing, lacking, plan.factor, margin)
 
 

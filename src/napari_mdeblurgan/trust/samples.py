@@ -48,7 +48,7 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
         Only planes of this channel, an index along the plan's channel axis.
     """
     found = []
-    for place in _grid(plan, channel):
+    for place in sample_grid(plan, channel):
         look_up()
         values = place.read(image, plan).astype(np.float64)
         finite = np.isfinite(values)
@@ -92,7 +92,8 @@ def sampled_planes(plan: RestorationPlan, channel: int | None) -> Iterator[tuple
         yield tuple(fixed.get(axis, number) for axis, number in enumerate(index))
 
 
-def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[SamplePlace]:
+def sample_grid(plan: RestorationPlan, channel: int | None) -> Iterator[SamplePlace]:
+    """Places spread evenly over the plan's region, of a few planes."""
     rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
     for index in sampled_planes(plan, channel):
         yield from (SamplePlace(index, y, x) for y in rows for x in columns)
