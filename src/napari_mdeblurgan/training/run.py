@@ -293,9 +293,9 @@ def open_run(
     try:
         if place.first:
             sweep(folder)
-        if place.first and not begun:
-            if overwrite:
-                clear(folder)  # not before it is sure that another run can begin
+        if place.first and overwrite:
+            clear(folder)  # not before it is sure that another run can begin
+        if place.first and not (begun and folder.images.exists()):
             write_beginning(folder, asked, data.listing)
         wait_for_all(place)
         return Run(images, folder, asked, data, training, place, lock)
