@@ -291,6 +291,11 @@ def open_run(
     del sampler
     lock = locked(output, folder.lock, "training") if place.first else None
     try:
+        if place.first and folder.begun and not (begun or overwrite):
+            raise TrainingError(
+                f"Another training was begun in {output} meanwhile; give the command again to go "
+                "on with that one, or choose another folder."
+            )
         if place.first:
             sweep(folder)
         if place.first and overwrite:
