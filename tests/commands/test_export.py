@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.export import onnx, package
 from napari_mdeblurgan.export.description import Author
 from napari_mdeblurgan.model import Model, save_model
@@ -42,6 +43,20 @@ def test_the_kind_of_file_says_what_is_written(
         ("tiny-1-x2", tmp_path / "a.onnx"),
         ("tiny-1-x2", tmp_path / "a.zip", expected, "MIT"),
     ]
+
+
+def test_a_file_that_another_command_is_exporting_is_left_to_it(
+    run, model: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(onnx, "export_onnx", lambda _, path: path.write_bytes(b"mine"))
+    output = tmp_path / "a.onnx"
+    with claimed(output):
+        code, out, error = run("export", model, output)
+    assert (code, out) == (1, "")
+    assert f"{output} is being made elsewhere" in error
+    assert not output.exists()
+    assert run("export", model, output)[0] == 0
+    assert {each.name for each in tmp_path.glob("a.*")} == {"a.onnx"}
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,28 @@ def test_files_that_are_there_are_kept_unless_they_may_be_replaced(
     assert read_image(kept).data.shape == (60, 70)
 
 
+@pytest.mark.parametrize("wanting", ["high", "picture"])
+def test_a_pair_that_is_interrupted_leaves_no_half_of_itself(
+    run, grey: Path, tmp_path: Path, wanting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(path: Path, image: Micrograph) -> None:
+        if path.parent.name == wanting:
+            raise KeyboardInterrupt
+        write_image(path, image)
+
+    def draw(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_mdeblurgan.storage.write_image", write)
+        patch.setattr("napari_mdeblurgan.before_after.write_comparison", draw)
+        code, out, error = run(grey, "--output", tmp_path / "out")
+    assert (code, out) == (130, "")
+    assert "nothing was left half-written" in error
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert run(grey, "--output", tmp_path / "out")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -14,6 +14,7 @@ from napari_mdeblurgan.commands.common import (
     check_source_path,
     one_line_errors,
 )
+from napari_mdeblurgan.exclusive import claimed
 
 _PACKAGE, GRAPH = ".zip", ".onnx"
 
@@ -70,15 +71,18 @@ def export_model(
             )
         from napari_mdeblurgan.model import load_model
 
-        if kind == GRAPH:
-            from napari_mdeblurgan.export.onnx import export_onnx
+        with claimed(output):  # it takes long; another command would replace what this one makes
+            if kind == GRAPH:
+                from napari_mdeblurgan.export.onnx import export_onnx
 
-            export_onnx(load_model(model), output)
-        else:
-            from napari_mdeblurgan.export.description import Author
-            from napari_mdeblurgan.export.package import export_package
+                export_onnx(load_model(model), output)
+            else:
+                from napari_mdeblurgan.export.description import Author
+                from napari_mdeblurgan.export.package import export_package
 
-            export_package(load_model(model), output, [Author(*each) for each in authors], licence)
+                export_package(
+                    load_model(model), output, [Author(*each) for each in authors], licence
+                )
         print(output)
 
 

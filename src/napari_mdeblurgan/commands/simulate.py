@@ -14,6 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_source_path, one_line_errors
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.plain_text import on_one_line
@@ -276,9 +277,17 @@ def make_pairs(
                 raise
             print(f"mdeblurgan: skipped: {_with_name(source.path, str(error))}", file=sys.stderr)
             continue
-        write_image(low_path, low)
-        write_image(high_path, high)
-        write_comparison(picture, low, high, ("low resolution, blurred", "high resolution, sharp"))
+        written: list[Path] = []
+        try:
+            for path, half in ((low_path, low), (high_path, high)):
+                write_image(path, half)
+                written.append(path)
+            titles = "low resolution, blurred", "high resolution, sharp"
+            write_comparison(picture, low, high, titles)
+        except BaseException:
+            for path in written:  # one half alone, or beside that of another pair, would mislead
+                real_path(path).unlink(missing_ok=True)
+            raise
         shapes = " and ".join(" × ".join(map(str, one.data.shape)) for one in (low, high))
         made += 1
         note = f"; its file says no pixel size, {size_um:g} µm is assumed" if assumed else ""

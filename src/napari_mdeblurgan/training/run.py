@@ -291,11 +291,16 @@ def open_run(
     del sampler
     lock = locked(output, folder.lock, "training") if place.first else None
     try:
+        if place.first and folder.begun and not (begun or overwrite):
+            raise TrainingError(
+                f"Another training was begun in {output} meanwhile; give the command again to go "
+                "on with that one, or choose another folder."
+            )
         if place.first:
             sweep(folder)
-        if place.first and not begun:
-            if overwrite:
-                clear(folder)  # not before it is sure that another run can begin
+        if place.first and overwrite:
+            clear(folder)  # not before it is sure that another run can begin
+        if place.first and not (begun and folder.images.exists()):
             write_beginning(folder, asked, data.listing)
         wait_for_all(place)
         return Run(images, folder, asked, data, training, place, lock)

@@ -161,7 +161,7 @@ def write_beginning(folder: RunFolder, config: TrainingConfig, images: dict[str,
     FileError
         If it cannot be written.
     """
-    with replacing(folder.images, make_folders=True) as file:
-        file.write(json.dumps(images, indent=1, ensure_ascii=False).encode())
-    with replacing(folder.config) as file:
+    with replacing(folder.config, make_folders=True) as file:  # first: the folder is known by it
         file.write(config_toml(config).encode())
+    with replacing(folder.images) as file:
+        file.write(json.dumps(images, indent=1, ensure_ascii=False).encode())
