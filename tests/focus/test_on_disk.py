@@ -40,7 +40,7 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
         "focusing.FOCUS_TILE": 160,
         "focusing.FOCUS_REACH": 16,
         "looking.MIDDLE_EDGE": 256,
-        "reading.READ_AT_ONCE": 2**16,
+        "plane_parts.READ_AT_ONCE": 2**16,
     }
     for name, value in small.items():
         monkeypatch.setattr(f"napari_mdeblurgan.focus.{name}", value)

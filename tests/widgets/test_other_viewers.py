@@ -107,7 +107,7 @@ def test_all_workers_of_the_widgets_are_told_by_their_own_window() -> None:
         for path in WIDGETS.rglob("*.py")
         if "create_worker(" in path.read_text(encoding="utf-8")
     ]
-    assert places == ["closing.py"]
+    assert places == ["shared/closing.py"]
 
 
 def test_without_torch_the_dock_says_so(
