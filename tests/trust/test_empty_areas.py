@@ -41,6 +41,7 @@ def test_areas_of_one_value_apart_from_all_else_are_empty() -> None:
     assert level_of(stitched(image)) == 0
     assert level_of(stitched(image, 65535)) == 65535
     assert level_of(stitched(image).astype(np.float32)) == 0
+    assert level_of(stitched(image).astype(np.int16)) == 0
     assert level_of(da.from_array(stitched(image), chunks=64)) == 0
     colour = np.stack([(image // 8).clip(0, 200).astype(np.uint8)] * 3, axis=-1)
     assert level_of(stitched(colour, 255)) == 255
@@ -55,6 +56,7 @@ def test_areas_of_one_value_apart_from_all_else_are_empty() -> None:
         lambda image: stitched(image, 500),  # a value that the camera may have seen
         lambda image: np.where(np.random.default_rng(0).random(image.shape) < 0.01, 0, image),
         np.zeros_like,
+        lambda image: image > 400,
     ],
     ids=[
         "a plain image",

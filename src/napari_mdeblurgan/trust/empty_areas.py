@@ -25,9 +25,9 @@ _FEW = 0.01
 def empty_level(image: Any, plan: RestorationPlan, channel: int | None = None) -> float | None:
     """The value of the empty areas of an image, or of one of its channels; None if it has none.
 
-    It is the lowest or the highest that there can be, fills areas, and lies apart from all else,
-    what is right next to them above all: around what is too bright for the camera, or darker than a
-    background that was taken away, there are values of all sizes.
+    It is 0 or, of whole numbers, the lowest or the highest that there can be, fills areas, and lies
+    apart from all else, what is right next to them above all: around what is too bright for the
+    camera, or darker than a background that was taken away, there are values of all sizes.
 
     Parameters
     ----------
@@ -37,7 +37,9 @@ def empty_level(image: Any, plan: RestorationPlan, channel: int | None = None) -
     channel : int, optional
         Number of its window of intensity.
     """
-    levels = bounds(plan.dtype) if plan.dtype.kind in "iu" else (0.0,)
+    if plan.dtype.kind == "b":
+        return None
+    levels = dict.fromkeys((0, *(bounds(plan.dtype) if plan.dtype.kind in "iu" else ())))
     parts = []
     for place in sample_grid(plan, channel):
         look_up()
