@@ -65,6 +65,7 @@ def test_areas_of_one_value_apart_from_all_else_are_empty() -> None:
         "another value",
         "dead pixels",
         "nothing at all",
+        "a mask",
     ],
 )
 def test_nothing_else_is_empty(change: Any) -> None:
