@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import Cutout, read
-from napari_mdeblurgan.restoration.inference import apply, prepare
+from napari_mdeblurgan.restoration.inference import apply, prepare, strips
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -51,18 +51,28 @@ def ensemble(
     DoesNotFit
         If memory runs out.
     """
-    mean: np.ndarray = np.zeros((), np.float32)
-    squares = mean
+    height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
+    shape = height * plan.factor, width * plan.factor, 3 if plan.rgb else 1
+    mean, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for count, (orientation, turned, region) in enumerate(_laid(tile, plan), start=1):
         rows, columns = (slice(start, stop) for start, stop in region)
         block = orientation.laid(around[(rows, columns)])
         with portion((count - 1) / TIMES, count / TIMES):
             (laid_output,) = apply(network, [prepare(block, turned, plan, window)], plan)
-        output = orientation.back(laid_output)
-        step = output - mean
-        mean = mean + step / np.float32(count)
-        squares = squares + step * (output - mean)
-    return Ensemble(mean, np.sqrt(squares / np.float32(TIMES - 1)))
+        _take_up(orientation.back(laid_output), count, mean, squares)
+    squares /= np.float32(TIMES - 1)
+    return Ensemble(mean, np.sqrt(squares, out=squares))
+
+
+def _take_up(output: np.ndarray, count: int, mean: np.ndarray, squares: np.ndarray) -> None:
+    """Bring the mean and the sum of squares of deviations up to the `count`-th output, in place
+    (Welford 1962).
+    """
+    for rows in strips(len(output)):
+        upright = np.ascontiguousarray(output[rows])
+        step = upright - mean[rows]
+        mean[rows] += step / np.float32(count)
+        squares[rows] += step * (upright - mean[rows])
 
 
 def read_for_all(image: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan) -> Cutout:

@@ -109,7 +109,7 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     colours = block[..., :3] if plan.rgb else block[..., None]
     values = np.empty(colours.shape, np.float32)
     missing: np.ndarray | None = None
-    for rows in _strips(len(colours)):
+    for rows in strips(len(colours)):
         values[rows] = window.normalise(colours[rows])
     if plan.dtype.kind == "f":
         gaps = ~np.isfinite(colours)
@@ -281,7 +281,7 @@ def finish(
 ) -> np.ndarray:
     """From the network's output to the tile's part of the result."""
     restored = np.empty(output.shape, plan.dtype)
-    for rows in _strips(len(output)):
+    for rows in strips(len(output)):
         restored[rows] = window.invert(output[rows], plan.dtype)
     if prepared.missing is not None:
         restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
@@ -294,7 +294,7 @@ def finish(
     return restored
 
 
-def _strips(length: int) -> Iterator[slice]:
+def strips(length: int) -> Iterator[slice]:
     """A few rows at a time, which take little memory and stay in the processor's cache."""
     return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
 
