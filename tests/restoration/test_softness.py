@@ -15,8 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.model import Model, load_model, model_path, read_card, save_model
+from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.micrographs import plan_micrograph
+from napari_mdeblurgan.restoration.micrographs import plan_micrograph, with_known
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.softness import chosen_softness
@@ -73,6 +74,24 @@ def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(
     for given, expected in (({}, 0.7), ({"softness": 0}, 0.0), (known, 0.685)):
         found = restore(IMAGE, soft, **EXACT, **given)
         np.testing.assert_array_equal(found, restore(IMAGE, bare, softness=expected, **EXACT))
+
+
+def test_of_an_averaged_image_it_is_a_fifth_more_where_nothing_is_known(
+    tiny_model: Models, tmp_path: Path
+) -> None:
+    bare = tiny_model()
+    save_model(bare.network, replace(bare.card, softness=0.5), tmp_path / "soft.safetensors")
+    soft = load_model(tmp_path / "soft.safetensors")
+    known = {"objective": Objective(0.5, 0.53), "pixel_size_um": 0.325}
+    for given, expected in (({}, 0.6), ({"softness": 0.5}, 0.5), (known, 0.685)):
+        found = restore(IMAGE, soft, binning=2, **EXACT, **given)
+        bare_result = restore(IMAGE, bare, binning=2, softness=expected, **EXACT)
+        np.testing.assert_array_equal(found, bare_result)
+        halved = binned_micrograph(Micrograph(IMAGE, "YX"), 2)
+        assert plan_micrograph(halved, soft.card, **given).softness.sigma == expected
+    told = with_known(halved, {"objective": Objective(0.5)})
+    assert told["binning"] == 2, "the pixel size is not known"
+    assert "binning" not in with_known(halved, {"softness": 0}), "scans of it go on as before"
 
 
 def test_bundled_models_which_know_no_objective_soften_a_little() -> None:

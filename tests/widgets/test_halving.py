@@ -18,14 +18,19 @@ from scipy import ndimage
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.model import save_model
+from napari_mdeblurgan.model import model_path, read_card, save_model
 from napari_mdeblurgan.restoration.binning import binned
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.deblur.orders import job_on
 from napari_mdeblurgan.widgets.runs import halving
 from napari_mdeblurgan.widgets.runs.halving import averaged_job
-from napari_mdeblurgan.widgets.runs.known_optics import KnownOptics, Microscope, known_softness
+from napari_mdeblurgan.widgets.runs.known_optics import (
+    KnownOptics,
+    Microscope,
+    known_softness,
+    result_softness,
+)
 from napari_mdeblurgan.widgets.shared.choices import Choices, read_choices
 from tests.widgets.maps_shown import show_each_map
 
@@ -376,3 +381,12 @@ def test_softness_is_of_the_averaged_pixels() -> None:
     )
     assert once.sigma == pytest.approx(2 * halved.sigma, abs=2e-3)  # each is rounded
     assert halved.sigma > 0
+
+
+@pytest.mark.parametrize(("binning", "expected"), [(1, 0.5), (2, 0.6), (4, 0.6)])
+def test_where_no_objective_is_known_it_is_a_fifth_more(
+    viewer: Viewer, noise: Noise, binning: int, expected: float
+) -> None:
+    card = replace(read_card(model_path("tiny-grey")), softness=0.5)
+    job = job_on(viewer.add_image(noise(64, 80)), "tiny-grey", "cpu", binning=binning)
+    assert result_softness(job, card).softness.sigma == expected

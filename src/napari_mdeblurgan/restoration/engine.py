@@ -82,9 +82,9 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
         image = binned(image, binning, rgb=has_colours(tuple(image.shape), card, wishes.get("rgb")))
     lazily = hasattr(image, "dask")
     plan = (
-        make_plan(image, card, in_memory=False, **wishes)
+        make_plan(image, card, in_memory=False, binning=binning, **wishes)
         if lazily
-        else finished(planning(image, card, **wishes))
+        else finished(planning(image, card, binning=binning, **wishes))
     )
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.restoration.plan import RestorationPlan, planning
+from napari_mdeblurgan.restoration.softness import AUTO
 from napari_mdeblurgan.steps import finished
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def with_known(image: Micrograph, wishes: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"rgb": image.rgb, "channel_axis": image.channel_axis}
     if image.objective is not None or wishes.get("objective") is not None:
         told |= {"objective": image.objective, "pixel_size_um": image.pixel_size_um}
-    return told | dict(wishes)
+    told |= dict(wishes)
+    unknown = told.get("objective") is None or told.get("pixel_size_um") is None
+    if image.binning > 1 and unknown and told.get("softness", AUTO) == AUTO:
+        told["binning"] = image.binning
+    return told
 
 
 def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> Micrograph:

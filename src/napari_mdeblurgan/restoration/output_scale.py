@@ -14,6 +14,10 @@ from napari_mdeblurgan.restoration.softness import LEARNED, Softness
 if TYPE_CHECKING:
     from napari_mdeblurgan.model_card import ModelCard
 
+# times as soft is the result of an image that is averaged first: nothing in it is as fine as two of
+# its pixels, or its blur is wide
+AVERAGED_SOFTER = 1.2
+
 
 class Scaled(Protocol):
     """What there is to know of a model here; see `ModelCard`."""
@@ -74,7 +78,7 @@ def not_trained_for(factor: int, model: Scaled) -> str:
     )
 
 
-def softness_at(card: ModelCard, factor: int) -> float | Softness:
+def softness_at(card: ModelCard, factor: int, binning: int = 1) -> float | Softness:
     """How soft a result is to be where the objective is not known: σ in its pixels, as the card
     tells it in those of the model.
 
@@ -87,6 +91,10 @@ def softness_at(card: ModelCard, factor: int) -> float | Softness:
         Of the model.
     factor : int
         Pixels of the result for one of the image, along y and x.
+    binning : int
+        By how many pixels along y and x the image was averaged first; 1 for not at all.
     """
     sigma = card.softness * factor / card.scale
+    if binning > 1:
+        sigma = round(sigma * AVERAGED_SOFTER, 3)
     return Softness(sigma, LEARNED) if FINE_TUNED_FROM in card.scores else sigma

@@ -210,6 +210,7 @@ def planning(
     output_scale: int | None = None,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
+    binning: int = 1,
     whole: Any = None,
     remarks: Sequence[str] = (),
     read_lazy: bool = True,
@@ -263,6 +264,9 @@ def planning(
     pixel_size_um : float, optional
         Edge of a pixel of the image in the specimen, as far as it is known, in µm; only "auto" asks
         for it.
+    binning : int
+        By how many pixels along y and x the image was averaged before, which makes "auto" a little
+        softer where the objective is not known.
     whole : array, optional
         What the image is a part of, with the same entries along the channel axes: the windows are
         its.
@@ -316,7 +320,7 @@ def planning(
         doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
-    wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
+    wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor, binning))
     around = softening_margin(wanted.sigma, factor)
     edge = checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
     edge = min(edge, fitting.LARGEST_TILE) if eightfold else edge

@@ -16,6 +16,7 @@ from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicu
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.output_scale import AVERAGED_SOFTER
 from napari_mdeblurgan.trust import spectrum
 from napari_mdeblurgan.trust.blur import FITTED
 from napari_mdeblurgan.trust.defocus import HALVED_PX, HALVED_SHARE
@@ -169,7 +170,12 @@ def model_contenders(
         if halved:
             run = _model(model, device, True, options)
             found.append(
-                Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run})
+                Contender(
+                    f"{name}, halved first",
+                    f"{identity} halved {AVERAGED_SOFTER:g}",
+                    channels,
+                    {"": run},
+                )
             )
         if advised:
             run = _advised(model, device, options)
@@ -212,7 +218,8 @@ def _enlarged(result: np.ndarray, binning: int, shape: Sequence[int]) -> np.ndar
 
 def _rules() -> str:
     """A digest of what the advice follows from."""
-    rules = (HALVED_PX, HALVED_SHARE, BINS, NEARLY_ALL, spectrum.CLEAR, spectrum.NOTHING)
+    rules: tuple[Any, ...] = (HALVED_PX, HALVED_SHARE, BINS, NEARLY_ALL)
+    rules += spectrum.CLEAR, spectrum.NOTHING, AVERAGED_SOFTER
     return hashlib.sha256(FITTED.read_bytes() + repr(rules).encode()).hexdigest()[:8]
 
 

@@ -97,7 +97,7 @@ class ResultSoftness(NamedTuple):
 def result_softness(job: Job, card: ModelCard) -> ResultSoftness:
     """Of the result of a job by the model of that card."""
     optics = optics_of(job.placement, job.file, job.binning)
-    unknown = softness_at(card, job.factor(card))
+    unknown = softness_at(card, job.factor(card), job.binning)
     return ResultSoftness(optics, unknown, known_softness(optics, job.microscope, unknown))
 
 
