@@ -8,6 +8,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import sparse
 
 from napari_mdeblurgan.errors import ImageError
@@ -194,3 +195,12 @@ def test_an_array_that_numpy_cannot_take_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(ImageError, match=r"OnGpu cannot be read: Implicit conversion .* in memory"):
         restore(OnGpu(), tiny_model(), device="cpu")
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "YCbCr", "LA"])
+def test_a_picture_of_pillow_whose_numbers_are_no_colours_is_refused(mode: str) -> None:
+    colours = Image.new("RGB", (20, 30), (200, 30, 30))
+    with pytest.raises(ImageError, match=rf"of the mode {mode}, .*`convert\(\"RGB\"\)`"):
+        as_array(colours.convert(mode))
+    assert as_array(colours).shape == (30, 20, 3)
+    assert as_array(Image.fromarray(np.full((30, 20), 40_000, np.uint16))).max() == 40_000

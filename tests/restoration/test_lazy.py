@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
 
+import cloudpickle
 import dask
 import dask.array as da
 import numpy as np
@@ -112,14 +115,42 @@ def test_an_image_with_something_in_one_place_only_is_found_to_have_it(
 
 
 def test_a_lazy_result_can_be_sent_to_another_process(tiny_model: Models) -> None:
-    import cloudpickle
-
     image = np.random.default_rng(0).random((60, 50)).astype(np.float32)
     lazy = restore(da.from_array(image, chunks=30), tiny_model())
     again = cloudpickle.loads(cloudpickle.dumps(lazy))
     assert np.array_equal(
         again.compute(scheduler="synchronous"), lazy.compute(scheduler="synchronous")
     )
+
+
+def noted(block: np.ndarray, folder: Path) -> np.ndarray:
+    """`block`, and a file that says that it was read."""
+    if block.size:
+        (folder / uuid4().hex).touch()
+    return block
+
+
+def test_processes_measure_the_window_once_for_all_tiles(
+    tiny_model: Models, tmp_path: Path
+) -> None:
+    image = da.from_array(np.random.default_rng(0).random((256, 256)), chunks=128)
+    lazy = restore(
+        image.map_blocks(noted, tmp_path, dtype=image.dtype, meta=image._meta),
+        tiny_model(),
+        tile=64,
+    )
+    lazy.compute(scheduler="processes", num_workers=2)
+    assert len(list(tmp_path.iterdir())) == 2 * 4  # for the window, and for the tiles
+
+
+def test_a_tile_does_not_carry_the_whole_image_with_it(tiny_model: Models) -> None:
+    sizes = []
+    for edge in (1000, 8000):
+        image = da.zeros((edge, edge), chunks=50, dtype=np.uint8)
+        graph = dict(restore(image, tiny_model(), tile=1000).__dask_graph__())
+        tiles = [task for key, task in graph.items() if "restore" in str(key)]
+        sizes.append(max(len(cloudpickle.dumps(task)) for task in tiles))
+    assert sizes[1] < 1.5 * sizes[0]
 
 
 def test_steps_read_a_lazy_image_tile_by_tile(tiny_model: Models) -> None:

@@ -175,3 +175,9 @@ def test_entities_in_the_file_that_tells_of_a_set_are_refused(tmp_path: Path) ->
         FileError, match=r"set\.companion\.ome is damaged: its XML defines entities"
     ):
         read_image(tmp_path / "a.ome.tif")
+
+
+def test_the_document_of_a_set_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "set.companion.ome").write_text(f"<OME {SCHEMA}/>")
+    with pytest.raises(FileError, match="describes the OME-TIFF files beside it; name one"):
+        read_image(tmp_path / "set.companion.ome")

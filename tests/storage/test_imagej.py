@@ -251,3 +251,23 @@ def test_what_greys_stand_for_goes_along(tmp_path: Path, suffix: str) -> None:
             told = tif.imagej_metadata
         assert told is not None
         assert [told[name] for name in ("cf", "c0", "c1", "vunit")] == [0, 0.5, -0.25, "OD"]
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_planes_that_the_description_does_not_count_are_there(
+    tmp_path: Path, compression: str | None
+) -> None:
+    planes = np.arange(6 * 40 * 48, dtype=np.uint16).reshape(6, 40, 48)
+    path = tmp_path / "added.tif"
+    described = "ImageJ=1.53t\nimages=3\nslices=3\nunit=um\n"
+    tifffile.imwrite(
+        path,
+        planes,
+        description=described,
+        metadata=None,
+        resolution=(10, 10),
+        compression=compression,
+    )
+    for image in (read_image(path), open_image(path)):
+        assert np.array_equal(np.asarray(image.data), planes)
+        assert image.pixel_size == {"X": 0.1, "Y": 0.1}

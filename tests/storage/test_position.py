@@ -224,3 +224,12 @@ def test_time_stamps_of_an_ome_tiff_tell_the_interval_where_nothing_else_does(
         tmp_path / "a.ome.tif", pixels, description=xml, metadata=None, photometric="minisblack"
     )
     assert read_image(tmp_path / "a.ome.tif").time_step_s == step
+
+
+def test_an_ome_tiff_taken_downwards_has_a_negative_distance_of_planes(tmp_path: Path) -> None:
+    told = STAGE.format(place="7", unit="µm").replace('SizeZ="2">', 'SizeZ="-2">').encode()
+    pixels = np.zeros((2, 30, 40), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack"
+    )
+    assert read_image(tmp_path / "a.ome.tif").pixel_size["Z"] == -2.0

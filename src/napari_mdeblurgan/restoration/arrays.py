@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.lazy_arrays import by_block
 
 _MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
+
+_PICTURES = re.compile(r"1|L|I|F|I;16\w*|RGB|RGBA")  # modes of Pillow that are read as they are
 
 
 def is_lazy(image: Any) -> bool:
@@ -50,6 +53,11 @@ def as_array(image: Any) -> Any:
         image = image.magnitude
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
+    if hasattr(image, "getbands") and not _PICTURES.fullmatch(image.mode):
+        raise ImageError(
+            f"This {type(image).__name__} is of the mode {image.mode}, whose numbers are no greys "
+            'and no RGB; call its `convert("RGB")` or `convert("L")` first.'
+        )
     dense = next((name for name in _MADE_DENSE if hasattr(image, name)), None)
     if dense is not None:
         image = getattr(image, dense)()

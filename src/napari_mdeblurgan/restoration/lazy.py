@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import dask
 import numpy as np
@@ -55,40 +56,43 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
         From `make_plan`.
     """
     import dask.array as da  # takes half a second
+    from dask.highlevelgraph import HighLevelGraph
 
     if plan.rgb:
         image = image.rechunk({image.ndim - 1: -1})
     colour = (0,) if plan.rgb else ()
     lazy_model = dask.delayed(model, pure=True, traverse=False)
-    windows, limit = LazyWindows(image, plan), TileLimit()
-    blocks = image.to_delayed()
+    windows = dask.delayed(LazyWindows(image, plan).get, pure=False, traverse=False)()
+    limit = TileLimit()
     bounds = [np.cumsum((0, *sizes)) for sizes in image.chunks]
     rows, columns = plan.grid.spans
-    pieces = np.empty((*plan.leading, len(rows), len(columns), *(1 for _ in colour)), dtype=object)
+    along_y = [_overlapping(span.source, bounds[len(plan.leading)]) for span in rows]
+    along_x = [_overlapping(span.source, bounds[len(plan.leading) + 1]) for span in columns]
+    name = f"restored-{uuid4().hex}"
+    tasks: dict[
+        Any, Any
+    ] = {}  # of one layer: as arrays that are put together, they take 4 ms for every tile
     for index in np.ndindex(*plan.leading):
         chunk, inside = _located(index, bounds)
         for j, i in np.ndindex(len(rows), len(columns)):
-            tile = Tile(rows[j], columns[i])
-            along_y = _overlapping(tile.y.source, bounds[len(index)])
-            along_x = _overlapping(tile.x.source, bounds[len(index) + 1])
-            parts = [[blocks[(*chunk, cy, cx, *colour)] for cx, _ in along_x] for cy, _ in along_y]
-            crops: list[list[tuple[int | slice, ...]]] = [
-                [(*inside, y, x) for _, x in along_x] for _, y in along_y
-            ]
             work = partial(
                 _restore_chunk,
-                crops=crops,
+                crops=[[(*inside, y, x) for _, x in along_x[i]] for _, y in along_y[j]],
                 index=index,
-                tile=tile,
+                tile=Tile(rows[j], columns[i]),
                 plan=plan,
-                windows=windows,
                 limit=limit,
             )
-            piece = dask.delayed(work, pure=False, traverse=False)(lazy_model, parts)
-            edges = (span.stop - span.start for span in (tile.y, tile.x))
-            shape = (*(1 for _ in index), *(edge * plan.factor for edge in edges), *plan.colours)
-            pieces[(*index, j, i, *colour)] = da.from_delayed(piece, shape, plan.dtype)
-    return da.block(pieces.tolist())
+            parts = [
+                [(image.name, *chunk, cy, cx, *colour) for cx, _ in along_x[i]]
+                for cy, _ in along_y[j]
+            ]
+            tasks[(name, *index, j, i, *colour)] = (work, lazy_model.key, windows.key, parts)
+    graph = HighLevelGraph.from_collections(name, tasks, [image, lazy_model, windows])
+    along = (rows, columns)
+    edges = [tuple((span.stop - span.start) * plan.factor for span in spans) for spans in along]
+    chunks = (*((1,) * n for n in plan.leading), *edges, *((n,) for n in plan.colours))
+    return da.Array(graph, name, chunks, meta=np.empty((0,) * len(chunks), plan.dtype))
 
 
 def _located(
@@ -113,13 +117,13 @@ def _overlapping(wanted: slice, bounds: np.ndarray) -> list[tuple[int, slice]]:
 
 def _restore_chunk(
     model: Model,
+    windows: tuple[Window, ...],
     parts: list[list[np.ndarray]],
     *,
     crops: list[list[tuple[int | slice, ...]]],
     index: tuple[int, ...],
     tile: Tile,
     plan: RestorationPlan,
-    windows: LazyWindows,
     limit: TileLimit,
 ) -> np.ndarray:
     """One chunk of the result from the chunks of the image that its tile reads, each with the crop
@@ -132,5 +136,5 @@ def _restore_chunk(
         for line, cuts in zip(parts, crops, strict=True)
     ]
     image = Cutout(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
-    operation = restoring_operation(image, plan, windows.get(), model)
+    operation = restoring_operation(image, plan, windows, model)
     return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

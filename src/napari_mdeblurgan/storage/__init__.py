@@ -265,6 +265,8 @@ def _format(path: Path) -> FileFormat:
             raise FileError(f"{path} is a folder without zarr in it; copy it again.")
         raise FileError(f"{path} is a folder; name an image file in it.")
     found = format_of(path)
+    if path.name.lower().endswith(".companion.ome"):
+        raise FileError(f"{path} describes the OME-TIFF files beside it; name one of these.")
     if found is None:
         raise FileError(
             f"{path} is not of a kind that is read ({', '.join(readable())}); save it as .tif or "

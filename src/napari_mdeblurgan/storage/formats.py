@@ -102,6 +102,7 @@ _formats: list[FileFormat] = [
     ZARR_FORMAT,
     FileFormat("Zeiss CZI", (".czi",), _ours("microscopes.czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff.tiff_lazy")),
+    FileFormat("MetaMorph STK", (".stk",), _ours("tiff.tiff_lazy")),
     FileFormat("Leica LIF", (".lif", ".lof"), _ours("microscopes.lif"), "liffile"),
     FileFormat("Nikon ND2", (".nd2",), _ours("microscopes.nd2_file"), "nd2"),
     FileFormat("DeltaVision DV", (".dv", ".r3d"), _ours("microscopes.dv"), "mrc"),

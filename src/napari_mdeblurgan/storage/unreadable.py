@@ -18,6 +18,7 @@ DECODERS = frozenset(
     "struct json xml".split()
 )
 OF_DATA = (OSError, EOFError, UnicodeError)
+UNKNOWN_CODEC = "UnknownCodecError"  # of numcodecs, and of zarr
 _MOST = 120  # letters of what somebody else says
 # as Python writes a path for programmers, with quotes and the name of its class
 PATH = re.compile(r"""\b(?:Pure)?(?:Posix|Windows)Path\((['"])(.*?)\1\)""")
@@ -52,6 +53,11 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     what = f"A part of {path}" if part else str(path)
     raised_in = _package(error.__traceback__)
     decoders = DECODERS.union(packages())
+    if type(error).__name__ == UNKNOWN_CODEC:
+        return FileError(
+            f"{what} is compressed in a way that zarr does not know ({detail}); install the "
+            "package of that codec, or save the image with another one, such as zstd."
+        )
     broken = (
         isinstance(error, SyntaxError) and raised_in == "PIL"
     )  # as Pillow calls what is no whole PNG

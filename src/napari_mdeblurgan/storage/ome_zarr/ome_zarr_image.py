@@ -84,9 +84,7 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
     level0 = read_level0(path, attributes, number)
     array = group.get(level0.component)
     if not isinstance(array, zarr.Array):
-        raise FileError(
-            f"{path} has no array {level0.component}, which its metadata name; copy it again."
-        )
+        raise _lacking_array(path, level0)
     if array.ndim != len(level0.axes):
         raise FileError(
             f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again."
@@ -138,7 +136,10 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
             "into memory; save it in tiles."
         )
     place = (path / level0.component).absolute()
-    told = next(file for file in (place / "zarr.json", place / ".zarray") if file.is_file())
+    files = (place / "zarr.json", place / ".zarray")
+    told = next((file for file in files if file.is_file()), None)
+    if told is None:  # what the group tells of its arrays counts for zarr, be they there or not
+        raise _lacking_array(path, level0)
     stored = StoredArray(
         path, _open_array, (str(place),), array.shape, dtype.newbyteorder("="), stamp_of(told), told
     )
@@ -160,6 +161,12 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         level0.grey_calibration,
         time_step=level0.time_step,
         time_origin=level0.time_origin,
+    )
+
+
+def _lacking_array(path: Path, level0: Level0) -> FileError:
+    return FileError(
+        f"{path} has no array {level0.component}, which its metadata name; copy it again."
     )
 
 

@@ -27,6 +27,14 @@ def prepare_blosc() -> None:
         multiprocessing.set_start_method(None, force=True)
 
 
+@cache
+def register_imagecodecs() -> None:
+    """Have zarr of version 2 know the codecs of imagecodecs, such as JPEG XL and JPEG 2000."""
+    from imagecodecs.numcodecs import register_codecs
+
+    register_codecs(verbose=False)
+
+
 class FileStore(LocalStore):
     """A folder to be read, in which a pipe, a device or the like in the place of a file is refused
     rather than waited for.
@@ -44,6 +52,7 @@ class FileStore(LocalStore):
 
     def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
         prepare_blosc()
+        register_imagecodecs()
         super().__init__(root, read_only=read_only)
 
     async def get(

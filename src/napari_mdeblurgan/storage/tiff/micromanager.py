@@ -25,6 +25,7 @@ from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.objective import named_objective
 from napari_mdeblurgan.storage.tiff.tiff_companion import companion_xml
+from napari_mdeblurgan.storage.tiff.tiff_imagej import with_all_planes
 from napari_mdeblurgan.storage.tiff.tiff_note import without_note
 from napari_mdeblurgan.storage.tiff.tiff_ome import from_ome
 
@@ -34,11 +35,8 @@ if TYPE_CHECKING:
 KIND = "micromanager"
 INDEX = "NDTiff.index"
 AXES = "TZC"  # in which order planes are put
-_COLUMNS = {
-    "C": 0,
-    "Z": 1,
-    "T": 2,
-}  # of the map of planes in a file; then come the position and the place of the plane
+# of the map of planes in a file; then come the position and the place of the plane
+_COLUMNS = {"C": 0, "Z": 1, "T": 2}
 PLANNED = ("Frames", "Slices", "Channels")
 PLANE_METADATA = 51123  # number of a tag
 _SUFFIX = re.compile(r"((\.ome)?\.tiff?)$", re.IGNORECASE)
@@ -69,6 +67,7 @@ def open_tiff_file(path: str | Path) -> TiffFile:
         if not found:
             check_claims(Path(path), tif)
             _check_index(Path(path), tif)
+            found = with_all_planes(tif)
     except BaseException:
         tif.close()
         raise

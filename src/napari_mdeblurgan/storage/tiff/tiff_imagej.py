@@ -29,7 +29,7 @@ from napari_mdeblurgan.storage.tiff.tiff_tags import (
 )
 
 if TYPE_CHECKING:
-    from tifffile import TiffPage, TiffPageSeries
+    from tifffile import TiffFile, TiffPage, TiffPageSeries
 
     from napari_mdeblurgan.storage.micrograph import Micrograph
 
@@ -65,6 +65,22 @@ def is_signed(metadata: dict[str, Any], dtype: np.dtype) -> bool:
     """Whether unsigned numbers of 16 bits stand for signed ones."""
     greys = (metadata.get("cf"), metadata.get("c0"), metadata.get("c1"))
     return dtype == np.uint16 and greys == (STRAIGHT_LINE, -SIGNED_OFFSET, 1)
+
+
+def with_all_planes(tif: TiffFile) -> list[TiffPageSeries] | None:
+    """The image of a file whose description counts fewer planes than there are, as one to which
+    planes were added; they are a stack, as in ImageJ. None for any other file.
+    """
+    from tifffile import TiffPageSeries
+
+    first = tif.series[0] if tif.is_imagej and tif.series else None
+    if first is None or first.kind != "imagej":
+        return None
+    page = first.keyframe
+    if len(tif.pages) * page.size <= first.size:
+        return None
+    shape, axes = (len(tif.pages), *page.shape), "I" + page.axes
+    return [TiffPageSeries(list(tif.pages), shape, first.dtype, axes, kind=first.kind)]
 
 
 def from_imagej(metadata: dict[str, Any], series: TiffPageSeries) -> Calibration:

@@ -63,7 +63,7 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     for axis in "XYZ":
         size = _number(chosen.get(f"PhysicalSize{axis}"))
         begin = position.get(axis) if isinstance(position, dict) else None
-        if is_size(size):
+        if is_size(size) or (axis == "Z" and is_scale(size)):  # of a stack taken downwards
             sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
             unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
             own_begin = float(begin) if is_scale(begin) else 0.0
