@@ -21,6 +21,7 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.export.agreement import check_agreement
 from napari_mdeblurgan.export.libraries import FOR_ONNX, check_installed, quiet
 from napari_mdeblurgan.model_card import CARD_KEY
+from napari_mdeblurgan.restoration.checking import checked_card
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -45,6 +46,8 @@ def export_onnx(model: Model, path: str | Path) -> None:
     ------
     ExportError
         If a library is missing, or the graph's results are not the network's.
+    ModelError
+        If `model` is none.
     FileError
         If the file cannot be written.
     """
@@ -62,6 +65,7 @@ def onnx_content(model: Model) -> bytes:
     ExportError
         If a library is missing, or the graph's results are not the network's.
     """
+    checked_card(model)
     check_installed(FOR_ONNX)
     import torch
 

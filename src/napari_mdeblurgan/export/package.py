@@ -29,6 +29,7 @@ from napari_mdeblurgan.export.onnx import onnx_content
 from napari_mdeblurgan.export.torchscript import torchscript_content
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import weights_digest
+from napari_mdeblurgan.restoration.checking import checked_card
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -57,16 +58,23 @@ def export_package(
     ExportError
         If a library is missing, there is no author or no licence, or bioimage.io refuses the
         package.
+    ModelError
+        If `model` is none.
     FileError
         If the file cannot be written.
     """
+    licence = licence or checked_card(model).licence
     check_installed(FOR_PACKAGES)
     check_together()
-    licence = licence or model.card.licence
     if not authors:
         raise ExportError(
             "A package names its authors; give at least one: --author 'Name;affiliation'."
         )
+    for author in authors:
+        if not isinstance(author, Author):
+            raise ExportError(
+                f"An author is given as `Author(name, affiliation)`, not as {author!r}; wrap it."
+            )
     if not licence:
         raise ExportError(
             f"{model.card.name} has no licence in its card; name one with --licence, such as "
