@@ -13,18 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.export.agreement import check_agreement
 from napari_mdeblurgan.export.libraries import FOR_ONNX, check_installed, quiet
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.model_card import CARD_KEY
 from napari_mdeblurgan.restoration.checking import checked_card
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
 
 OPSET = 18
 _TELEMETRY_OFF = "ORT_DISABLE_TELEMETRY"

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -27,12 +27,10 @@ from napari_mdeblurgan.export.example import cover, make_example
 from napari_mdeblurgan.export.libraries import FOR_PACKAGES, check_installed, check_together
 from napari_mdeblurgan.export.onnx import onnx_content
 from napari_mdeblurgan.export.torchscript import torchscript_content
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import weights_digest
 from napari_mdeblurgan.restoration.checking import checked_card
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
 
 _DESCRIPTION = "bioimageio.yaml"
 
