@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save
 from torch.overrides import TorchFunctionMode
 
 from napari_mdeblurgan import model as models
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.model import (
     Model,
     list_models,
@@ -263,6 +263,15 @@ def test_an_unfit_card_is_not_saved(
 def test_a_card_too_long_to_be_read_again_is_not_saved(tmp_path: Path, network: Generator) -> None:
     card = make_card(trained_on=("x" * 1000,) * (MAX_HEADER_BYTES // 1000))
     assert "too long" in refusal(lambda: save_model(network, card, tmp_path / "a.safetensors"))
+
+
+def test_what_is_no_network_or_no_card_is_not_saved(tmp_path: Path, network: Generator) -> None:
+    for given, words in (
+        ((None, make_card()), "NoneType is no network"),
+        ((network, {}), "dict is no card"),
+    ):
+        with pytest.raises(ModelError, match=f"This {words}"):
+            save_model(*given, tmp_path / "a.safetensors")
 
 
 def test_only_safetensors_files_are_saved(tmp_path: Path, network: Generator) -> None:

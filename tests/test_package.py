@@ -12,6 +12,7 @@ import tomllib
 import zipfile
 from importlib.metadata import entry_points, metadata
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -103,6 +104,19 @@ def test_the_public_functions_are_found_on_the_package():
     assert set(napari_mdeblurgan.__all__) <= set(dir(napari_mdeblurgan))
     with pytest.raises(AttributeError, match="no attribute 'sharpen'"):
         napari_mdeblurgan.sharpen  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("restoration.engine:restore", "restoration.engine:restore_steps"),
+        *("restoration.plan:make_plan", "restoration.plan:planning"),
+        *("trust.assess:assess", "trust.assess:assess_steps"),
+        *("export.onnx:export_onnx", "export.package:export_package"),
+    ],
+)
+def test_the_types_of_public_functions_can_be_asked_for(name: str):
+    assert get_type_hints(pkgutil.resolve_name(f"napari_mdeblurgan.{name}"))
 
 
 def test_the_manifest_is_valid_and_everything_it_names_can_be_imported():

@@ -221,7 +221,7 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
     Raises
     ------
     ModelError
-        If weights are not finite, or the card is unfit or too long.
+        If there is no network or no card, weights are not finite, or the card is unfit or too long.
     FileError
         If the file cannot be written.
     """
@@ -232,6 +232,13 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
         raise ModelError(
             f"A model is saved as a {SUFFIX} file, not as {path.name!r}; change the file's name."
         )
+    if not hasattr(network, "architecture"):
+        raise ModelError(
+            f"This {type(network).__name__} is no network of this program; pass `model.network` of "
+            "what `load_model` returns, or what was trained."
+        )
+    if not isinstance(card, ModelCard):
+        raise ModelError(f"This {type(card).__name__} is no card of a model; pass a `ModelCard`.")
     tensors = {
         name: np.ascontiguousarray(t.detach().float().cpu().numpy())
         for name, t in network.state_dict().items()

@@ -19,7 +19,7 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.batch import BatchSettings, Failure, Success, making, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK, OutputFolder
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.engine import restore
@@ -358,3 +358,29 @@ def test_a_layer_that_was_placed_elsewhere_is_done_again(restored, tmp_path: Pat
     (path,) = restored([moved], format="ome-zarr").outputs
     assert read_image(path).pixel_size == {"Y": 0.25, "X": -0.25}
     assert read_image(path).position == {"Y": 2.875, "X": 4.125}
+
+
+def test_numbers_of_numpy_are_the_settings_that_plain_ones_are(
+    settings: Callable[..., BatchSettings],
+) -> None:
+    wishes = {"tile": 64, "softness": 1.5, "output_scale": 1, "large_bytes": 2**20, "binning": 2}
+    kinds = {int: np.int64, float: np.float32}
+    numpy = {name: kinds[type(value)](value) for name, value in wishes.items()}
+    assert settings(**numpy).recipe().settings == settings(**wishes).recipe().settings
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"softness": "x"}, "The softness is 'x'; give 0 to 8 pixels"),
+        ({"softness": -1}, "The softness is -1; give 0 to 8 pixels"),
+        ({"workers": 0}, "workers is 0; give a whole number above 0"),
+        ({"workers": "2"}, "workers is '2'; give a whole number above 0"),
+        ({"large_bytes": "x"}, "large_bytes is 'x'; give a whole number above 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_the_first_image(
+    settings: Callable[..., BatchSettings], wishes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(MdeblurganError, match=words):
+        settings(**wishes).recipe()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_mdeblurgan.degradation import (
     STRONG,
     Camera,
     Condition,
+    Mixture,
     Optics,
     OpticsError,
     defocus_psf,
@@ -155,6 +157,8 @@ def test_the_function_that_is_told_holds_nearly_all_light() -> None:
             "is inf",
         ),
         ({"protocol": "physical"}, "objective and a camera"),
+        ({"protocol": "physical", "optics": "20x", "camera": Camera(9)}, "objective and a camera"),
+        ({"protocol": "gaussian", "sigma": "1"}, "the standard deviation is '1'; give a number"),
         ({"protocol": "lunar"}, "no protocol 'lunar'"),
     ],
 )
@@ -191,3 +195,62 @@ def test_an_image_smaller_than_the_blur_is_refused_before_that_is_computed(
     monkeypatch.setattr(protocols, "defocus_psf", lambda *_: pytest.fail("was computed"))
     with pytest.raises(ImageError, match="96 × 80 pixels is too small for a blur that reaches"):
         replace(PHYSICAL[0], defocus_um=500).degrade(SHARP)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Optics("0.3", 0.5, 1), "the numerical aperture is '0.3'; give a number"),
+        (lambda: Optics(0.3, None, 1), "the wavelength is None; give a number"),
+        (lambda: Optics(0.3, 0.5, np.ones(2)), r"the pixel size is array\(.*give a number"),
+        (lambda: Camera([9]), r"the number of photons is \[9\]; give a number"),
+        (lambda: Camera(9, bits=2.5), "the number of bits is 2.5; give a whole number, 1 or more"),
+        (lambda: defocus_psf("20x", 1, 3), "This str is no objective"),
+        (lambda: defocus_psf(Optics(0.3, 0.5, 1), None, 3), "the defocus is None; give a number"),
+        (lambda: defocus_psf(Optics(0.3, 0.5, 1), 1, -1), "the radius is -1; give a whole number"),
+        (lambda: defocus_psf(Optics(0.3, 0.5, 1), 1e30, 3), "give a smaller defocus"),
+        (lambda: GAUSSIAN[0].psf(None), "the scale is None; give a whole number"),
+        (lambda: GAUSSIAN[0].degrade(SHARP, -1), "the seed is -1; give a whole number, 0 or more"),
+        (lambda: Mixture().degrade(SHARP, 1.5), "the seed is 1.5; give a whole number"),
+        (lambda: PHYSICAL[0].degrade(SHARP, scale=0), "the scale is 0; give a whole number"),
+        (lambda: Mixture(jpeg="some"), "jpeg is 'some'; give a number"),
+        (lambda: Mixture(sigma=2), "sigma is 2; give the two numbers that it is drawn between"),
+        (lambda: Mixture(sigma=(1, "2")), "sigma is '2'; give a number"),
+    ],
+)
+def test_what_is_no_such_number_is_refused_in_words(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(OpticsError, match=words):
+        make()
+
+
+@pytest.mark.parametrize("degradation", [GAUSSIAN[0], PHYSICAL[0], Mixture()], ids=str)
+@pytest.mark.parametrize(
+    ("sharp", "words"),
+    [
+        (None, "This NoneType cannot be degraded; give a tensor"),
+        (SHARP.numpy(), r"This ndarray of the shape \(2, 1, 96, 80\) cannot be degraded"),
+        (SHARP[0], r"This Tensor of the shape \(1, 96, 80\) cannot be degraded"),
+        (SHARP[:0], "cannot be degraded"),
+        (SHARP.half(), "Images of type torch.float16 cannot be degraded; convert them to float32"),
+        ((255 * SHARP).byte(), "Images of type torch.uint8 cannot be degraded"),
+        (255 * SHARP, r"lie in \[0, 1\], but these reach from .* to 25"),
+        (SHARP * math.nan, "reach from nan to nan; scale them, and replace NaN"),
+        (SHARP[..., :79], "96 × 79 pixels has no whole pixels of 2 × 2; crop it"),
+    ],
+)
+def test_what_is_no_image_to_degrade_is_refused_in_words(
+    degradation: Condition | Mixture, sharp: Any, words: str
+) -> None:
+    with pytest.raises(ImageError, match=words):
+        degradation.degrade(sharp)
+
+
+def test_numbers_of_numpy_give_the_noise_of_plain_ones() -> None:
+    plain, numpy = (replace(PHYSICAL[1], defocus_um=kind(15)) for kind in (float, np.float64))
+    assert repr(numpy) == repr(plain)
+    assert torch.equal(numpy.degrade(SHARP, 3).blurred, plain.degrade(SHARP, 3).blurred)
+
+
+def test_images_that_a_gradient_is_followed_through_can_be_degraded() -> None:
+    sharp = SHARP.clone().requires_grad_()
+    assert torch.equal(PHYSICAL[1].degrade(sharp, 3).blurred, PHYSICAL[1].degrade(SHARP, 3).blurred)

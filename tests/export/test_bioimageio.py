@@ -155,6 +155,7 @@ def test_a_name_is_made_fit_for_bioimageio() -> None:
     ("authors", "licence", "words"),
     [
         ((), "MIT", "at least one"),
+        (("Ada",), "MIT", r"`Author\(name, affiliation\)`, not as 'Ada'"),
         ((Author("Ada"),), "", "no licence in its card"),
         ((Author("Ada"),), "My own", "license"),
     ],

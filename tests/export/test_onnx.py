@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.errors import ExportError, ModelError
 from napari_mdeblurgan.export import libraries, onnx
 from napari_mdeblurgan.export.agreement import check_agreement, run_network
 from napari_mdeblurgan.model import Model
@@ -50,6 +50,11 @@ def test_the_graph_gives_what_the_network_gives_at_any_size(
     assert found.shape == (batch, model.card.channels, factor * height, factor * width)
     np.testing.assert_allclose(found, run_network(model, image), rtol=0, atol=1e-4)
     assert found.std() > 0.1
+
+
+def test_what_is_no_model_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="'gray-x2' is no model; pass what `load_model` returns"):
+        onnx.export_onnx("gray-x2", tmp_path / "a.onnx")
 
 
 def test_the_file_holds_the_card_and_no_path_of_this_machine(exported: tuple[Model, bytes]) -> None:

@@ -30,6 +30,14 @@ def test_the_planes_of_a_folder_come_as_people_count(tmp_path: Path) -> None:
     assert [int(np.asarray(plane).max()) for plane in stack.data] == list(range(11))
 
 
+def test_one_path_is_as_good_as_a_list_of_one(tmp_path: Path) -> None:
+    numbered(tmp_path, 3)
+    for one in (tmp_path, str(tmp_path)):
+        assert len(open_stack(one).data) == 3
+    with pytest.raises(ImageError, match="one file, several, or a folder; none is named"):
+        open_stack([])
+
+
 def test_planes_as_a_shell_lists_them_come_as_people_count_and_others_as_they_are_named(
     tmp_path: Path,
 ) -> None:

@@ -258,6 +258,23 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
         followed(found, other[:3])
 
 
+def test_what_holds_no_choice_or_no_planes_is_refused_in_words(
+    sharp: np.ndarray, found: AllInFocus
+) -> None:
+    stack = two_halves(sharp)
+    with pytest.raises(ImageError, match="This ndarray holds no choice of planes"):
+        followed(stack, stack)
+    with pytest.raises(ImageError, match=r"A plane of this stack is no array .* but a list"):
+        followed(found, stack.tolist())
+    with pytest.raises(ImageError, match="no channel to choose from"):
+        most_detailed([])
+    with pytest.raises(ImageError, match="This str is no focus stack"):
+        most_detailed(["a"])
+    lazy = da.from_array(stack)
+    with pytest.raises(ImageError, match=r"call its `compute_chunk_sizes\(\)` first"):
+        all_in_focus(lazy[:, lazy[0, :, 0] > 0.5])
+
+
 @pytest.mark.parametrize("kind", ["bool", "complex64", "U4"])
 def test_another_channel_that_holds_no_numbers_is_refused(
     sharp: np.ndarray, found: AllInFocus, kind: str

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.pairs import PairError, match_folders, read_table
+from napari_mdeblurgan.pairs import PairError, match_folders, read_table, register_all
 from napari_mdeblurgan.pairs.many import read_pair
 from tests.several_images import write_plate, write_series
 
@@ -189,3 +189,22 @@ def test_a_table_may_name_an_image_of_a_file(tmp_path: Path) -> None:
     [pair] = read_table(tmp_path / "pairs.csv").pairs
     images = read_pair(pair)
     assert (images.low.data[0, 0], images.high.data[0, 0]) == (1, 3)
+
+
+def test_folders_and_tables_may_be_named_as_text(tmp_path: Path) -> None:
+    low, high = fill(tmp_path / "low", "a.tif"), fill(tmp_path / "high", "a.tif")
+    found = match_folders(str(low), str(high))
+    assert found == match_folders(low, high)
+    (tmp_path / "pairs.csv").write_text("low/a.tif,high/a.tif\n")
+    assert read_table(str(tmp_path / "pairs.csv")).pairs == found.pairs
+
+
+def test_an_unknown_way_to_match_and_what_is_no_pair_are_refused_in_words(tmp_path: Path) -> None:
+    fill(tmp_path, "a_x5.tif", "a_x10.tif")
+    with pytest.raises(PairError, match="no way 'nmae' to match files; choose auto, name, order"):
+        match_folders(tmp_path, tmp_path, "nmae")
+    matched = match_folders(tmp_path, tmp_path)
+    with pytest.raises(PairError, match=r"This Matched is no list of pairs; give .* the `pairs`"):
+        list(register_all(matched))
+    with pytest.raises(PairError, match="This str is no pair"):
+        list(register_all(["a"]))

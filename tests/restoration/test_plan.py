@@ -240,3 +240,9 @@ def test_a_result_that_does_not_fit_in_memory_names_its_size_and_the_lazy_way(
         2 * edge,
         2 * edge,
     )
+
+
+@pytest.mark.parametrize("wish", [0, -1, float("nan"), "200"])
+def test_memory_that_is_no_amount_is_refused_in_words(tiny_model: Models, wish: object) -> None:
+    with pytest.raises(ImageError, match=r"A tile cannot take .* MiB of memory; give a positive"):
+        make_plan(np.zeros((64, 64), np.uint8), tiny_model(1, 2).card, tile_memory_mb=wish)

@@ -44,6 +44,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     )
     (tmp_path / "config.toml").write_text(config_toml(config), encoding="utf-8")
     assert read_config(tmp_path / "config.toml") == config
+    assert read_config(str(tmp_path / "config.toml")) == config
     assert list(differences(config, read_config(tmp_path / "config.toml"))) == []
 
 

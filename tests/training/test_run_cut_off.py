@@ -37,7 +37,7 @@ def test_a_run_cut_off_while_it_is_begun_is_begun_by_the_same_words(
         with pytest.raises(KeyboardInterrupt):
             open_run(sharp_folder, run, config)
     assert len([each for each in run.iterdir() if not each.name.startswith(".")]) == 1
-    open_run(sharp_folder, run, config).close()
+    open_run(str(sharp_folder), str(run), config).close()
     assert {"config.toml", "images.json"} <= {each.name for each in run.iterdir()}
     listed = json.loads((run / "images.json").read_text(encoding="utf-8"))
     assert len(listed["training"]) + len(listed["validation"]) == 3

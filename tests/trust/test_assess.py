@@ -79,6 +79,8 @@ def test_an_assessment_does_not_depend_on_what_others_have_told_numpy(
     with np.errstate(all="raise"):
         again = assessed(image, model)
     assert again.sentence == usual.sentence
+    assert {again, usual} == {usual, again}
+    assert {*again.estimates, *usual.estimates} >= {*usual.estimates}
 
 
 def consistency(image: np.ndarray, restored: np.ndarray, model: Model) -> Assessment:

@@ -19,6 +19,12 @@ def disk() -> np.ndarray:
     return defocus_psf(Optics(0.15, 0.53, 0.65), 15, 18)
 
 
+def test_functions_can_be_compared_and_be_keys() -> None:
+    one, other = (PointSpread(gaussian(1.0), 2) for _ in range(2))
+    assert one == one
+    assert {one: 1, other: 2}[one] == 1
+
+
 def estimated(
     sharp: np.ndarray, kernel: np.ndarray, noise: float = 0.003, flaw: float = 0.0
 ) -> PointSpread:

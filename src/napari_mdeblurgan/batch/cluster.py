@@ -95,7 +95,10 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
                 preload=["napari_mdeblurgan.batch.worker"],
             )
         except (OSError, RuntimeError, TimeoutError, ImportError) as error:
-            reason = no_temporary_folder() or f"{_short(error)}; ask for fewer"
+            reason = no_temporary_folder() or (
+                f"{_short(error)}; ask for fewer, and let what a script does stand under "
+                '`if __name__ == "__main__":`'
+            )
             raise ClusterError(f"{count} worker processes do not start: {reason}.") from error
         except KeyboardInterrupt:
             for half_begun in set(SpecCluster._instances) - others:

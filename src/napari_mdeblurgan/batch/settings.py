@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from napari_mdeblurgan.batch.batch_recipe import FORMATS, Recipe, model_file
 from napari_mdeblurgan.errors import FileError
@@ -66,15 +68,21 @@ class BatchSettings:
         Raises
         ------
         MdeblurganError
-            If there is no such format or model, or a model cannot give such an output scale.
+            If there is no such format, model or softness, a number is none, or a model cannot give
+            such an output scale.
         """
         from napari_mdeblurgan.restoration.binning import chosen_binning
         from napari_mdeblurgan.restoration.output_scale import output_factor
+        from napari_mdeblurgan.restoration.softness import chosen_softness
 
         if self.format not in FORMATS:
             raise FileError(
                 f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}."
             )
+        chosen_softness(self.softness)
+        for name, value in (("workers", self.workers), ("large_bytes", self.large_bytes)):
+            if value is not None and not (isinstance(value, Integral) and value > 0):
+                raise FileError(f"{name} is {value!r}; give a whole number above 0.")
         rgb_model, grey_model = model_file(self.rgb_model), model_file(self.grey_model)
         for model in (rgb_model, grey_model):
             output_factor(self.output_scale, model)
@@ -84,10 +92,19 @@ class BatchSettings:
             suffix=FORMATS[self.format],
             device=self.device,
             precision=self.precision,
-            tile=self.tile,
-            softness=self.softness,
+            tile=_plain(self.tile),
+            softness=_plain(self.softness),
             binning=chosen_binning(self.binning),
-            output_scale=self.output_scale,
+            output_scale=_plain(self.output_scale),
             trust=self.trust,
-            large_bytes=self.large_bytes,
+            large_bytes=_plain(self.large_bytes),
         )
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as one of Python, which can be written down; all else as it is."""
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value

@@ -5,6 +5,7 @@ and camera do it.
 from __future__ import annotations
 
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
+from napari_mdeblurgan.degradation.degradable import OpticsError
 from napari_mdeblurgan.degradation.gaussian_blur import (
     downsample,
     gaussian_blur,
@@ -13,7 +14,7 @@ from napari_mdeblurgan.degradation.gaussian_blur import (
     softened,
 )
 from napari_mdeblurgan.degradation.mixture import Mixture
-from napari_mdeblurgan.degradation.optics import Optics, OpticsError, blur, defocus_psf
+from napari_mdeblurgan.degradation.optics import Optics, blur, defocus_psf
 from napari_mdeblurgan.degradation.protocols import GAUSSIAN, PHYSICAL, STRONG, Condition
 
 __all__ = [

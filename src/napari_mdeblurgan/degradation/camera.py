@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_mdeblurgan.degradation.degradable import OpticsError, check_whole, take_numbers
 from napari_mdeblurgan.degradation.gaussian_blur import quantise
-from napari_mdeblurgan.degradation.optics import OpticsError
 
 
 class Degraded(NamedTuple):
@@ -64,6 +64,14 @@ class Camera:
     bits: int = 8
 
     def __post_init__(self) -> None:
+        take_numbers(
+            self,
+            photons="the number of photons",
+            read_noise_e="the read noise",
+            offset="the camera's offset",
+            bits="the number of bits",
+        )
+        check_whole(self.bits, "the number of bits", 1)
         if not (math.isfinite(self.photons) and self.photons > 0):
             raise OpticsError(
                 f"{self.photons:g} photons at full scale give no image; give a positive number."
@@ -94,7 +102,7 @@ class Camera:
         random : numpy Generator
             Where the noise comes from.
         """
-        expected = light.clamp_min(0).double().cpu().numpy() * self.photons
+        expected = light.detach().clamp_min(0).double().cpu().numpy() * self.photons
         electrons = random.poisson(expected) + self.read_noise_e * random.standard_normal(
             expected.shape, np.float32
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,12 @@ from torch.nn import functional
 
 from napari_mdeblurgan.degradation.artificial import padded, with_shapes
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
+from napari_mdeblurgan.degradation.degradable import OpticsError, check_number, check_sharp
 from napari_mdeblurgan.degradation.depth import FORMS, height_map, layers, through_depth
 from napari_mdeblurgan.degradation.gaussian_blur import downsample, gaussian_blur, quantise
 from napari_mdeblurgan.degradation.optics import (
     MOST_WAVES,
     Optics,
-    OpticsError,
     blur,
     defocus_psf,
     margin_of,
@@ -167,6 +168,8 @@ class Mixture:
     sharpening_sigma: tuple[float, float] = (0.6, 1.5)
 
     def __post_init__(self) -> None:
+        for name in ("gaussian", "gaussian_noisy", "physical", "bias", *_SHARES):
+            check_number(getattr(self, name), name)
         shares = (self.gaussian, self.gaussian_noisy, self.physical)
         if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
             raise OpticsError(
@@ -180,7 +183,7 @@ class Mixture:
                     f"{name} is {getattr(self, name):g}; give a share between 0 and 1."
                 )
         for name, (lowest, highest) in _LIMITS.items():
-            start, stop = getattr(self, name)
+            start, stop = _two_numbers(getattr(self, name), name)
             if start > stop:
                 raise OpticsError(
                     f"{name} is drawn from {start:g} to {stop:g}; give the smaller number first."
@@ -219,6 +222,7 @@ class Mixture:
         ImageError
             If the images are too small for the widest blur.
         """
+        check_sharp(sharp, seed, scale)
         margin_of(sharp, (self.reach if self.physical else self.margin) * scale, scale)
         return self.draw(sharp, np.random.default_rng(seed), scale)
 
@@ -390,6 +394,19 @@ class Mixture:
         return Camera(
             photons, float(random.uniform(*self.read_noise_e)), float(random.uniform(*self.offset))
         )
+
+
+def _two_numbers(given: Any, name: str) -> tuple[float, float]:
+    """Both ends of a range; one sentence where it is none."""
+    try:
+        start, stop = given
+    except (TypeError, ValueError):
+        raise OpticsError(
+            f"{name} is {given!r}; give the two numbers that it is drawn between."
+        ) from None
+    for number in (start, stop):
+        check_number(number, name)
+    return start, stop
 
 
 def _power(image: Tensor, exponent: float) -> Tensor:

@@ -21,7 +21,13 @@ from scipy.special import j0
 from torch import Tensor
 from torch.nn import functional
 
-from napari_mdeblurgan.errors import ImageError, MdeblurganError
+from napari_mdeblurgan.degradation.degradable import (
+    OpticsError,
+    check_number,
+    check_whole,
+    take_numbers,
+)
+from napari_mdeblurgan.errors import ImageError
 
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
@@ -29,11 +35,8 @@ if TYPE_CHECKING:
 # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
 RADIAL_STEP = 0.2
 MOST_WAVES = 5
+_MOST_SWING = 10_000  # radians: with more, finding the quadrature takes minutes
 _BLOCK_EDGE = 384  # larger pixels: the transforms of such a block fit into the cache
-
-
-class OpticsError(MdeblurganError):
-    """An objective or a camera that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,13 @@ class Optics:
         return self.wavelength_um / (2 * math.pi * self.numerical_aperture)
 
     def __post_init__(self) -> None:
+        take_numbers(
+            self,
+            numerical_aperture="the numerical aperture",
+            wavelength_um="the wavelength",
+            pixel_size_um="the pixel size",
+            refractive_index="the refractive index",
+        )
         for name, value in (
             ("wavelength", self.wavelength_um),
             ("pixel size", self.pixel_size_um),
@@ -116,6 +126,11 @@ def defocus_psf(
         float64, (2 · radius + 1, 2 · radius + 1), sum 1. What would fall outside is left out before
         the sum is made 1.
     """
+    if not isinstance(optics, Optics):
+        raise OpticsError(f"This {type(optics).__name__} is no objective; give `Optics`.")
+    check_number(defocus_um, "the defocus")
+    check_number(spherical_waves, "the spherical aberration")
+    check_whole(radius, "the radius", 0)
     if not math.isfinite(defocus_um):
         raise OpticsError(f"the defocus is {defocus_um}; give a number of micrometres.")
     if not abs(spherical_waves) <= MOST_WAVES:
@@ -145,10 +160,16 @@ def _radial_profile(
     """
     sine = optics.numerical_aperture / optics.refractive_index
     depth = 2 * np.pi * defocus_um * optics.refractive_index / optics.wavelength_um
-    distances = np.arange(0, reach + 4 * RADIAL_STEP, RADIAL_STEP)
     aberration = 2 * np.pi * math.sqrt(5) * spherical_waves
+    farthest = reach + 4 * RADIAL_STEP
     # radians that the integrand turns through at most; the polynomial falls by 1.5 and rises again
-    swing = distances[-1] + abs(depth) * (1 - math.sqrt(1 - sine**2)) + 3 * abs(aberration)
+    swing = farthest + abs(depth) * (1 - math.sqrt(1 - sine**2)) + 3 * abs(aberration)
+    if not swing <= _MOST_SWING:
+        raise OpticsError(
+            f"a defocus of {defocus_um:g} µm, followed to {reach * optics.unit_um:.3g} µm from the "
+            "axis, cannot be computed; give a smaller defocus, or a smaller radius."
+        )
+    distances = np.arange(0, farthest, RADIAL_STEP)
     nodes, weights = _quadrature(8 * math.ceil(2 + swing / 24))
     rho = (nodes + 1) / 2
     phase = depth * (np.sqrt(1 - (sine * rho) ** 2) - 1)

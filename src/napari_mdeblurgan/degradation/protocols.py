@@ -12,8 +12,14 @@ import numpy as np
 from torch import Tensor
 
 from napari_mdeblurgan.degradation.camera import Camera, Degraded
+from napari_mdeblurgan.degradation.degradable import (
+    OpticsError,
+    check_sharp,
+    check_whole,
+    take_numbers,
+)
 from napari_mdeblurgan.degradation.gaussian_blur import downsample, gaussian_protocol
-from napari_mdeblurgan.degradation.optics import Optics, OpticsError, blur, defocus_psf, margin_of
+from napari_mdeblurgan.degradation.optics import Optics, blur, defocus_psf, margin_of
 
 LARGEST_SIGMA = 1000
 _MOST_POINTS = 2048  # along the radius of a point-spread function: the most takes a second or two
@@ -52,6 +58,9 @@ class Condition:
     camera: Camera | None = None
 
     def __post_init__(self) -> None:
+        take_numbers(self, defocus_um="the defocus")
+        if self.sigma is not None:
+            take_numbers(self, sigma="the standard deviation")
         if self.protocol == "gaussian":
             if self.sigma is None or not 0 <= self.sigma <= LARGEST_SIGMA:
                 raise OpticsError(
@@ -59,7 +68,7 @@ class Condition:
                     "pixels."
                 )
         elif self.protocol == "physical":
-            if self.optics is None or self.camera is None:
+            if not (isinstance(self.optics, Optics) and isinstance(self.camera, Camera)):
                 raise OpticsError(
                     "the physical protocol needs an objective and a camera; give both."
                 )
@@ -94,8 +103,7 @@ class Condition:
         ndarray
             float64, square, odd edge, sum 1.
         """
-        if scale < 1:
-            raise OpticsError(f"the scale is {scale}; give 1 or more.")
+        check_whole(scale, "the scale", 1)
         if self.optics is not None:
             return defocus_psf(self.optics, self.defocus_um, _radius(self.optics, self.defocus_um))
         sigma = self.sigma or 0.0
@@ -127,6 +135,7 @@ class Condition:
         OpticsError
             If the blur is too wide to be computed.
         """
+        check_sharp(sharp, seed, scale)
         sharp_low = downsample(sharp, scale)
         if self.optics is None or self.camera is None:
             assert self.sigma is not None

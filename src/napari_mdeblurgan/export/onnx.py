@@ -13,17 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.export.agreement import check_agreement
 from napari_mdeblurgan.export.libraries import FOR_ONNX, check_installed, quiet
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.model_card import CARD_KEY
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.checking import checked_card
 
 OPSET = 18
 _TELEMETRY_OFF = "ORT_DISABLE_TELEMETRY"
@@ -45,6 +44,8 @@ def export_onnx(model: Model, path: str | Path) -> None:
     ------
     ExportError
         If a library is missing, or the graph's results are not the network's.
+    ModelError
+        If `model` is none.
     FileError
         If the file cannot be written.
     """
@@ -62,6 +63,7 @@ def onnx_content(model: Model) -> bytes:
     ExportError
         If a library is missing, or the graph's results are not the network's.
     """
+    checked_card(model)
     check_installed(FOR_ONNX)
     import torch
 

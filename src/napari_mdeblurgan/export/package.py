@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -27,11 +27,10 @@ from napari_mdeblurgan.export.example import cover, make_example
 from napari_mdeblurgan.export.libraries import FOR_PACKAGES, check_installed, check_together
 from napari_mdeblurgan.export.onnx import onnx_content
 from napari_mdeblurgan.export.torchscript import torchscript_content
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import weights_digest
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.checking import checked_card
 
 _DESCRIPTION = "bioimageio.yaml"
 
@@ -57,16 +56,23 @@ def export_package(
     ExportError
         If a library is missing, there is no author or no licence, or bioimage.io refuses the
         package.
+    ModelError
+        If `model` is none.
     FileError
         If the file cannot be written.
     """
+    licence = licence or checked_card(model).licence
     check_installed(FOR_PACKAGES)
     check_together()
-    licence = licence or model.card.licence
     if not authors:
         raise ExportError(
             "A package names its authors; give at least one: --author 'Name;affiliation'."
         )
+    for author in authors:
+        if not isinstance(author, Author):
+            raise ExportError(
+                f"An author is given as `Author(name, affiliation)`, not as {author!r}; wrap it."
+            )
     if not licence:
         raise ExportError(
             f"{model.card.name} has no licence in its card; name one with --licence, such as "

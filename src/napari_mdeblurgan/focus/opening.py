@@ -30,12 +30,12 @@ class UnevenPlanes(list):
         return len(self), *self[0].shape
 
 
-def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph:
+def open_stack(paths: Sequence[str | Path] | str | Path, z_step: float | None = None) -> Micrograph:
     """Open a focus stack; pixels are read when asked for.
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : str or Path, or a sequence of these
         A file with a z axis; or single planes in the order of their depth, see `plane_files`; or a
         folder of such planes, sorted as people count.
     z_step : float or None
@@ -81,7 +81,7 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     return stack
 
 
-def plane_files(paths: Sequence[Path]) -> list[Path]:
+def plane_files(paths: Sequence[str | Path] | str | Path) -> list[Path]:
     """The files of a focus stack: those that are named, and those in folders that are no OME-Zarr.
 
     In the order in which they are named; but where that is the order of a shell's pattern, which
@@ -90,11 +90,15 @@ def plane_files(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     ImageError
-        If a folder has no image in it, or results of this program beside other images.
+        If there is no path, a folder has no image in it, or results of this program beside other
+        images.
     FileError
         If a path is an address.
     """
-    named = [local_path(path) for path in paths]
+    given = (paths,) if isinstance(paths, str | Path) else paths
+    named = [local_path(path) for path in given]
+    if not named:
+        raise ImageError("A focus stack is one file, several, or a folder; none is named.")
     if named == sorted(named):
         named.sort(key=natural_key)
     return [file for path in named for file in _planes_at(path)]

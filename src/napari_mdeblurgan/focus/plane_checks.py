@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,6 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
             f"A focus stack has at least two planes; this one has {len(stack) or 'none'}."
         )
     for plane in stack:
-        if not isinstance(getattr(plane, "dtype", None), np.dtype):
-            raise ImageError(
-                f"A plane of this stack is no array of numpy or dask, but a {type(plane).__name__};"
-                " pass `numpy.asarray(stack)`."
-            )
         if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
             raise ImageError(
                 "A focus stack has the axes (planes, y, x), or with three colours at the end; a "
@@ -68,6 +64,11 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
     ImageError
         If its planes are others, or of no real numbers.
     """
+    if not hasattr(found, "transforms"):
+        raise ImageError(
+            f"This {type(found).__name__} holds no choice of planes; pass what `all_in_focus` "
+            "returns, and then the other stack."
+        )
     _check_is_stack(stack)
     if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(
         found.height.shape
@@ -79,12 +80,36 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
         _check_type(plane.dtype)
 
 
+def check_channels(stacks: Any) -> None:
+    """Refuse what are no channels of a focus stack.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or one is no focus stack.
+    """
+    if not hasattr(stacks, "__len__") or not len(stacks):
+        raise ImageError("There is no channel to choose from; pass a list of focus stacks.")
+    for stack in stacks:
+        check_planes(stack, None, registered=False)
+
+
 def _check_is_stack(stack: Any) -> None:
     if isinstance(stack, str | bytes) or not hasattr(stack, "__len__"):
         raise ImageError(
             f"This {type(stack).__name__} is no focus stack; pass an array of the axes (planes, y, "
             "x), such as `read_image(path).data`, or a list of planes."
         )
+    for plane in stack:
+        if not isinstance(getattr(plane, "dtype", None), np.dtype):
+            raise ImageError(
+                f"A plane of this stack is no array of numpy or dask, but a {type(plane).__name__};"
+                " pass `numpy.asarray(stack)`."
+            )
+        if any(math.isnan(length) for length in plane.shape):
+            raise ImageError(
+                "The size of the lazy stack is not known; call its `compute_chunk_sizes()` first."
+            )
 
 
 def _check_type(dtype: Any) -> None:

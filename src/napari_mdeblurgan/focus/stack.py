@@ -14,7 +14,7 @@ from napari_mdeblurgan.focus.focus_progress import FocusProgress, counted_steps
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
 from napari_mdeblurgan.focus.levels import as_planes
 from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
-from napari_mdeblurgan.focus.plane_checks import check_follows, check_planes
+from napari_mdeblurgan.focus.plane_checks import check_channels, check_follows, check_planes
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished
@@ -261,13 +261,20 @@ def follow_steps(
 
 
 def most_detailed(stacks: Sequence[Any]) -> int:
-    """Which of several channels shows most detail above its noise, in the middle of its planes."""
+    """Which of several channels shows most detail above its noise, in the middle of its planes.
+
+    Raises
+    ------
+    ImageError
+        If there is none, or one is no focus stack.
+    """
     return finished(most_detailed_steps(stacks))
 
 
 def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None, int]:
     """The same, step by step; closing it cancels it."""
     merits = []
+    check_channels(stacks)
     for number, stack in enumerate(stacks):
         looking = details_steps(as_planes(stack))
         begin, end = (at / len(stacks) for at in (number, number + 1))

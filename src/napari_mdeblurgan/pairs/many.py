@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.pairs.pair import ImagePair, PairFiles, RegisteredPair, SwappedError
+from napari_mdeblurgan.pairs.pair import (
+    ImagePair,
+    PairError,
+    PairFiles,
+    RegisteredPair,
+    SwappedError,
+)
 from napari_mdeblurgan.pairs.register import register_images
 from napari_mdeblurgan.storage import Micrograph, local_path, read_image
 from napari_mdeblurgan.storage.provenance import is_result
@@ -74,8 +80,23 @@ def register_all(
         Files are read when their turn comes.
     scale, objectives, ratio
         See `register_images`.
+
+    Raises
+    ------
+    PairError
+        If these are no pairs.
     """
+    if not isinstance(pairs, Iterable):
+        raise PairError(
+            f"This {type(pairs).__name__} is no list of pairs; give one, such as the `pairs` of "
+            "what `match_folders` returns."
+        )
     for each in pairs:
+        if not isinstance(each, PairFiles | ImagePair):
+            raise PairError(
+                f"This {type(each).__name__} is no pair; give `PairFiles` or `ImagePair`, such as "
+                "the `pairs` of what `match_folders` returns."
+            )
         try:
             images = read_pair(each) if isinstance(each, PairFiles) else each
             found = register_images(images, scale=scale, objectives=objectives, ratio=ratio)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
 from napari_mdeblurgan.pairs.pair_images import image_pairs
 from napari_mdeblurgan.storage.listing import image_files
@@ -36,7 +37,7 @@ class Matching(StrEnum):
     order = "order"
 
 
-def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
+def match_folders(low: str | Path, high: str | Path, how: str = "auto") -> Matched:
     """Match the images of two folders.
 
     By name: two files of like subfolders belong together if their names are the same, or the same
@@ -47,7 +48,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
 
     Parameters
     ----------
-    low, high : Path
+    low, high : str or Path
         Folders; they may be the same one if the names say which file is which.
     how : {"auto", "name", "order"}
         How to match.
@@ -57,8 +58,11 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
     FileError
         If a folder is missing or holds no image.
     PairError
-        If no two files can be told to belong together.
+        If no two files can be told to belong together, or there is no such way to match.
     """
+    if how not in list(Matching):
+        raise PairError(f"There is no way {how!r} to match files; choose {', '.join(Matching)}.")
+    low, high = local_path(low), local_path(high)
     one_folder = low.exists() and high.exists() and low.samefile(high)
     files = _sides(_files(low), low) if one_folder else (_files(low), _files(high))
     if how != Matching.order:
@@ -103,7 +107,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
     return image_pairs([PairFiles(*each) for each in zip(names, *ordered, strict=True)])
 
 
-def read_table(path: Path) -> Matched:
+def read_table(path: str | Path) -> Matched:
     """Read a CSV of pairs: two columns low and high, and perhaps one of names; paths are relative
     to the CSV's folder.
 
@@ -119,6 +123,7 @@ def read_table(path: Path) -> Matched:
     PairError
         If no row names two files that are there.
     """
+    path = local_path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -246,8 +246,13 @@ def checked_tile(
     Raises
     ------
     ImageError
-        If the one that is given is no whole number, or too small.
+        If the one that is given is no whole number, or too small; or the memory is no such number.
     """
+    if memory_mb is not None and not (isinstance(memory_mb, Real) and memory_mb > 0):
+        raise ImageError(
+            f"A tile cannot take {memory_mb!r} MiB of memory; give a positive number, or None for "
+            "what is at hand."
+        )
     if tile is None:
         return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
     if not isinstance(tile, Integral) or tile < SMALLEST_TILE:

@@ -6,11 +6,12 @@ import math
 import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
 from napari_mdeblurgan.restoration.checking import check_made_for, checked_card, has_colours
@@ -34,9 +35,6 @@ from napari_mdeblurgan.restoration.tiling import TileGrid
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.storage.lazy_arrays import by_block
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
 
 
 def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any:

@@ -8,11 +8,12 @@ import math
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_lazy
 from napari_mdeblurgan.restoration.checking import (
@@ -45,9 +46,6 @@ from napari_mdeblurgan.restoration.tiling import GRID, Region, TileGrid
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage.objective import Objective
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import CHUNK_EDGE
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.model import ModelCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.network.registry import known_network
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.training.field_types import Count, Positive, Precision
 from napari_mdeblurgan.training.losses.loss_config import PRESET_FIELDS, LossConfig, preset
 from napari_mdeblurgan.training.losses.structural import WINDOW
@@ -280,7 +281,7 @@ def _known(word: str, options: Any, name: str, what: str) -> None:
         raise ConfigError(f"{name}: there is no {what} called {word!r}; {mend}")
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: str | Path) -> TrainingConfig:
     """Read a TOML file; fields that it leaves out keep their defaults.
 
     Raises
@@ -288,6 +289,7 @@ def read_config(path: Path) -> TrainingConfig:
     ConfigError
         If it cannot be read, is no TOML, or has an unknown or unfit field.
     """
+    path = local_path(path)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from napari_mdeblurgan.errors import OutOfMemory, TrainingError
 from napari_mdeblurgan.exclusive import Lock, locked
 from napari_mdeblurgan.model import ModelCard, save_model
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
@@ -230,8 +231,8 @@ class Run(Sitting):
 
 
 def open_run(
-    images: Path,
-    output: Path,
+    images: str | Path,
+    output: str | Path,
     config: TrainingConfig | None = None,
     *,
     overwrite: bool = False,
@@ -243,9 +244,9 @@ def open_run(
 
     Parameters
     ----------
-    images : Path
+    images : str or Path
         Folder of sharp images.
-    output : Path
+    output : str or Path
         Folder of the run: new, empty, or one that a run was begun in.
     config : TrainingConfig, optional
         What to do; by default what the run was begun with, or else the defaults.
@@ -260,6 +261,7 @@ def open_run(
         If the images, the configuration or the folder cannot be used, the run was begun with
         others, or another process is at work on it.
     """
+    images, output = local_path(images), local_path(output)
     folder = RunFolder(output)
     check_folder(folder)
     check_apart(folder, images)

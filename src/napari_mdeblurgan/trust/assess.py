@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.arrays import as_array, read
 from napari_mdeblurgan.restoration.crew import MOST_READERS
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
@@ -34,11 +35,10 @@ from napari_mdeblurgan.trust.summary import summarise
 from napari_mdeblurgan.trust.trust_plan import AssessmentOptions, TrustPlan, planning_trust
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.trust.domain import Examination
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assessment:
     """How far a restoration can be trusted.
 

@@ -19,7 +19,7 @@ from napari_mdeblurgan.trust.resolution import resolution_px
 from napari_mdeblurgan.trust.samples import SamplePlace, normalised, rich_places
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """What holds for the whole image, or for one of its channels.
 

@@ -23,7 +23,7 @@ _AT_ONCE = 512  # pixels
 HUBER = 2.0  # robust standard deviations from which on a pixel counts less
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PointSpread:
     """A round point-spread function on the restored image's grid, followed by averaging over the
     input's pixels.
