@@ -206,3 +206,26 @@ def test_where_there_is_no_room_to_unpack_the_folder_of_temporary_files_is_named
         "another folder with TMPDIR."
     )
     assert not models_folder.exists() or not list(models_folder.iterdir())
+
+
+@pytest.mark.parametrize("taken", ["models", "models/above"])
+def test_a_folder_of_models_that_cannot_be_used_is_named_with_its_variable(
+    pack, weights: bytes, tmp_path: Path, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / "above" / "mine"
+    monkeypatch.setenv("MDEBLURGAN_MODELS", str(folder))
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_bytes(b"")
+    assert refusal(pack({"a.safetensors": weights})) == (
+        f"The folder of your models, {folder}, cannot be used: {tmp_path / taken} is a file; name "
+        "another one with the environment variable MDEBLURGAN_MODELS."
+    )
+
+
+def test_a_folder_of_models_that_is_for_reading_only_is_named_before_any_work(
+    pack, weights: bytes, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    sentence = refusal(pack({"a.safetensors": weights}))
+    assert f"{models_folder.parent} may not be written to" in sentence
+    assert sentence.endswith("with the environment variable MDEBLURGAN_MODELS.")

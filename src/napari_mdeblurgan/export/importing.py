@@ -21,7 +21,13 @@ from pathlib import Path
 from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
 from napari_mdeblurgan.folders import at_home, no_file
-from napari_mdeblurgan.model import BUNDLED_FOLDER, load_model, read_card, user_model_folder
+from napari_mdeblurgan.model import (
+    BUNDLED_FOLDER,
+    check_own_models,
+    load_model,
+    read_card,
+    user_model_folder,
+)
 from napari_mdeblurgan.model_card import is_safe_name
 from napari_mdeblurgan.model_file import SUFFIX
 
@@ -61,6 +67,7 @@ def import_package(
         If it cannot be written.
     """
     path = at_home(path)
+    check_own_models()
     with temporary_folder() as folder:
         taken = folder / f"{path.stem[:80] or 'model'}{SUFFIX}"
         with _opened(path) as archive:
