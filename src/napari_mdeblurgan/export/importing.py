@@ -20,6 +20,7 @@ from pathlib import Path
 
 from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import at_home, no_file
 from napari_mdeblurgan.model import (
     BUNDLED_FOLDER,
@@ -75,8 +76,10 @@ def import_package(
         name = name or read_card(taken).name
         target = _target(name, overwrite)
         load_model(taken)  # refuses what is not sound
-        with taken.open("rb") as content, replacing(target, make_folders=True) as out:
-            shutil.copyfileobj(content, out)
+        with claimed(target):
+            _target(name, overwrite)  # as another import may have put it there meanwhile
+            with taken.open("rb") as content, replacing(target) as out:
+                shutil.copyfileobj(content, out)
     return name, target
 
 
