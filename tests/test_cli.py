@@ -393,3 +393,31 @@ def test_a_current_folder_that_was_removed_is_named(
     code, _, error = run("restore", "a.tif", "b.tif")
     assert code == 2
     assert_one_line(error, "the current folder has been removed")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libgomp alone reads it")
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [
+        ({}, "1000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "30000000000"),
+    ],
+)
+def test_threads_do_not_wait_awake_for_long_unless_told_to(
+    given: dict[str, str], spins: str
+) -> None:
+    code = (
+        "import sys; sys.argv = ['mdeblurgan', '--version']\n"
+        "from napari_mdeblurgan.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    import torch\n"
+    )
+    own = {name: text for name, text in os.environ.items() if not name.startswith(("OMP", "GOMP"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=own | given | {"OMP_DISPLAY_ENV": "verbose", "OMP_NUM_THREADS": "2"},
+        check=True,
+    )
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save
 from torch.overrides import TorchFunctionMode
 
 from napari_mdeblurgan import model as models
+from napari_mdeblurgan.diagnostics import _folders as folders
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.model import (
     Model,
@@ -327,6 +328,24 @@ def test_without_a_folder_there_are_no_user_models() -> None:
 
 
 @pytest.mark.usefixtures("bundled")
+def test_bundled_models_are_found_where_the_folder_of_ones_own_is_out_of_reach(
+    bundled: Path, models_folder: Path, network: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(network, make_card(), bundled / "mine.safetensors")
+    look = os.stat
+
+    def guarded(path: Any, *more: Any, **options: Any) -> os.stat_result:
+        if str(path).startswith(str(models_folder)):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, *more, **options)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    assert list(models.model_files()) == ["mine"]
+    assert [each for each in folders() if each[0] == "models"] == [
+        ("models", f"{models_folder} (not there yet)")
+    ]
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones(
     models_folder: Path, network: Generator
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_mdeblurgan.errors import NoTorch, need_torch
+from napari_mdeblurgan.errors import NoTorch, lacks_memory, need_torch
 
 BROKEN = "libcudart.so.12: cannot open shared object file"
 MISSING = (
@@ -90,3 +91,25 @@ def test_a_library_that_torch_misses_is_named(monkeypatch: pytest.MonkeyPatch) -
         NoTorch, match=r"cannot be loaded \(No module named 'sympy'\); install it again"
     ):
         need_torch()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError("libtorch_cpu.so: failed to map segment from shared object")],
+)
+def test_no_new_installation_is_advised_where_memory_lacks(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(*_: object) -> None:
+        raise error
+
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find), *sys.meta_path])
+    with pytest.raises(NoTorch, match="does not fit into the memory") as told:
+        need_torch()
+    assert "install" not in str(told.value)
+
+
+def test_only_what_speaks_of_memory_lacks_it() -> None:
+    assert lacks_memory(ImportError("libx.so: cannot map zero-fill pages: Cannot allocate memory"))
+    assert not lacks_memory(OSError(BROKEN))

@@ -43,11 +43,17 @@ LAST_STREAM = 2  # number of the standard error
 KERNELS = (
     "256"  # machine code that oneDNN keeps; by itself it keeps up to 1,024 pieces, some 100 MB
 )
+TURNS = (
+    "1000"  # for which threads wait awake for each other; by itself 300,000, which small images
+    # spend most of their time on where another program keeps a processor busy
+)
 
 
 def main() -> None:
     """Run the command line; ends in SystemExit."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # this process is ours alone
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", TURNS)
     _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(

@@ -16,7 +16,7 @@ import psutil
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import ImageError, ModelError
-from napari_mdeblurgan.folders import cache_folder
+from napari_mdeblurgan.folders import cache_folder, folder_there
 from napari_mdeblurgan.model import BUNDLED_FOLDER, model_files, read_card, user_model_folder
 
 LIBRARIES = """torch numpy scipy scikit-image dask zarr yaozarrs tifffile imagecodecs pydantic
@@ -86,7 +86,7 @@ def _models() -> Iterator[tuple[str, str]]:
 def _folders() -> Iterator[tuple[str, str]]:
     yield "package", str(Path(__file__).parent)
     for name, folder in (("models", user_model_folder()), ("cache", cache_folder())):
-        yield name, f"{folder}{'' if folder.is_dir() else ' (not there yet)'}"
+        yield name, f"{folder}{'' if folder_there(folder) else ' (not there yet)'}"
 
 
 def _devices() -> Iterator[tuple[str, str]]:

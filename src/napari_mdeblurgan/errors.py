@@ -35,6 +35,15 @@ class NoTorch(MdeblurganError):
     """PyTorch is not installed, or cannot be loaded."""
 
 
+# what the system says of a library for which there is no room
+_NO_MEMORY = "failed to map segment", "cannot map", "annot allocate memory"
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Whether something, a library perhaps, found no room in the memory."""
+    return isinstance(error, MemoryError) or any(each in str(error) for each in _NO_MEMORY)
+
+
 def need_torch() -> None:
     """Import torch before any work, so that what it lacks is said in one sentence; a second time
     this costs nothing.
@@ -61,6 +70,11 @@ def need_torch() -> None:
 
 def _broken(error: Exception) -> NoTorch:
     reason = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
+    if lacks_memory(error):
+        return NoTorch(
+            f"PyTorch, which the models run on, does not fit into the memory ({reason}); close "
+            "other programs, or raise the limit (`ulimit -v`) where there is one."
+        )
     return NoTorch(
         f"PyTorch, which the models run on, cannot be loaded ({reason}); install it again, as `pip "
         "install --force-reinstall torch` does, and start anew."

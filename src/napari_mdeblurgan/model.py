@@ -20,8 +20,8 @@ import platformdirs
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.errors import ModelError, need_torch
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.errors import FileError, ModelError, need_torch
+from napari_mdeblurgan.folders import at_home, folder_there
 from napari_mdeblurgan.model_card import CARD_KEY, FORMAT, ModelCard, card_of, check_card, seal
 from napari_mdeblurgan.model_file import (
     MAX_HEADER_BYTES,
@@ -34,7 +34,7 @@ from napari_mdeblurgan.model_file import (
     refuse_pickle,
     weights_digest,
 )
-from napari_mdeblurgan.outputs import local_path
+from napari_mdeblurgan.outputs import local_path, nearest
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.network import Network
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Model",
     "ModelCard",
+    "check_own_models",
     "find_model",
     "list_models",
     "load_model",
@@ -287,11 +288,30 @@ def user_model_folder() -> Path:
     )
 
 
+def check_own_models() -> None:
+    """Make sure that a model can be put among the user's own.
+
+    Raises
+    ------
+    FileError
+        If their folder is a file, or may not be written to.
+    """
+    folder = user_model_folder()
+    there = nearest(folder)
+    if there.is_dir() and os.access(there, os.W_OK):
+        return
+    why = f"{there} may not be written to" if there.is_dir() else f"{there} is a file"
+    raise FileError(
+        f"The folder of your models, {folder}, cannot be used: {why}; name another one with the "
+        f"environment variable {FOLDER_VARIABLE}."
+    )
+
+
 def model_files() -> dict[str, Path]:
     """Model files by name: bundled ones first, then the user's."""
     found: dict[str, Path] = {}
     for folder in (BUNDLED_FOLDER, user_model_folder()):
-        for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
+        for path in sorted(folder.glob(f"*{SUFFIX}")) if folder_there(folder) else ():
             if path.name.startswith("."):
                 continue
             if path.stem in found:

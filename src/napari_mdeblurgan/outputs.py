@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import anything_there, at_home
 
 ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,3}(?=[^/\\])", re.IGNORECASE)
 
@@ -37,7 +37,7 @@ def local_path(given: str | Path) -> Path:
 
 def nearest(folder: Path) -> Path:
     """What is there already of a path: itself, or else the first above it."""
-    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return next(place for place in (folder, *folder.absolute().parents) if anything_there(place))
 
 
 def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:

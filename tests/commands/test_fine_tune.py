@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
@@ -311,3 +312,14 @@ def test_pairs_of_four_times_the_magnification_are_refused_in_a_sentence(folders
         in result.output
     )
     assert "mine" not in [card.name for card in list_models()]
+
+
+def test_an_unwritable_folder_of_models_is_told_before_any_pair_is_looked_at(
+    folders, base, models_folder, monkeypatch
+):
+    may = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: path != models_folder and may(path, mode))
+    result = run(*to_mine(folders, base), "--steps", 1)
+    assert (result.exit_code, result.stdout) == (1, ""), result.stderr
+    assert f"{models_folder} may not be written to" in result.stderr
+    assert "MDEBLURGAN_MODELS" in result.stderr

@@ -192,6 +192,7 @@ def test_a_pair_that_is_interrupted_leaves_no_half_of_itself(
         code, out, error = run(grey, "--output", tmp_path / "out")
     assert (code, out) == (130, "")
     assert "nothing was left half-written" in error
+    assert "with --overwrite makes all pairs" in error
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert run(grey, "--output", tmp_path / "out")[0] == 0
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -337,3 +341,20 @@ def test_a_method_is_measured_in_a_process_of_its_own() -> None:
     assert cost.gflop_per_mpix == pytest.approx(
         0.05
     )  # 25 products and sums for each pixel of the result
+
+
+def test_the_process_that_measures_ends_with_the_one_that_waits_for_it() -> None:
+    program = (
+        "from napari_mdeblurgan.evaluation.cost import measure\n"
+        "from napari_mdeblurgan.evaluation.methods import bicubic_method\n"
+        'measure(bicubic_method(2), 1, "cpu", "here", edge=16384)\n'
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as waiting:
+        measuring: list[psutil.Process] = []
+        while not measuring:
+            assert waiting.poll() is None
+            measuring = psutil.Process(waiting.pid).children()
+        time.sleep(3)  # it has begun
+        assert measuring[0].is_running()
+        waiting.kill()
+    assert not psutil.wait_procs(measuring, timeout=10)[1]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from napari_mdeblurgan.errors import MdeblurganError, ModelError
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.export import importing
 from napari_mdeblurgan.export.importing import import_package
 from napari_mdeblurgan.model import Model, load_model, read_card, save_model
@@ -206,3 +207,52 @@ def test_where_there_is_no_room_to_unpack_the_folder_of_temporary_files_is_named
         "another folder with TMPDIR."
     )
     assert not models_folder.exists() or not list(models_folder.iterdir())
+
+
+@pytest.mark.parametrize("taken", ["models", "models/above"])
+def test_a_folder_of_models_that_cannot_be_used_is_named_with_its_variable(
+    pack, weights: bytes, tmp_path: Path, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models" / "above" / "mine"
+    monkeypatch.setenv("MDEBLURGAN_MODELS", str(folder))
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).write_bytes(b"")
+    assert refusal(pack({"a.safetensors": weights})) == (
+        f"The folder of your models, {folder}, cannot be used: {tmp_path / taken} is a file; name "
+        "another one with the environment variable MDEBLURGAN_MODELS."
+    )
+
+
+def test_a_folder_of_models_that_is_for_reading_only_is_named_before_any_work(
+    pack, weights: bytes, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    sentence = refusal(pack({"a.safetensors": weights}))
+    assert f"{models_folder.parent} may not be written to" in sentence
+    assert sentence.endswith("with the environment variable MDEBLURGAN_MODELS.")
+
+
+def test_a_model_that_another_import_has_put_there_meanwhile_is_not_replaced(
+    pack, weights: bytes, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = models_folder / "mine.safetensors"
+
+    def load(path: Path) -> Model:
+        models_folder.mkdir()
+        target.write_bytes(b"of the other")
+        return load_model(path)
+
+    monkeypatch.setattr(importing, "load_model", load)
+    path = pack({"a.safetensors": weights})
+    assert "There is a model called mine already" in refusal(path, name="mine")
+    assert [each.name for each in models_folder.iterdir()] == [target.name]
+    assert target.read_bytes() == b"of the other"
+
+
+def test_a_name_that_another_import_writes_now_is_refused(
+    pack, weights: bytes, models_folder: Path
+) -> None:
+    path = pack({"a.safetensors": weights})
+    with claimed(models_folder / "mine.safetensors"):
+        assert "is being made elsewhere" in refusal(path, name="mine")
+    assert import_package(path, "mine")[1].read_bytes() == weights

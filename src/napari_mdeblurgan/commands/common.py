@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from napari_mdeblurgan.atomic import in_words, no_temporary_folder
-from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
+from napari_mdeblurgan.errors import (
+    FileError,
+    ImageError,
+    MdeblurganError,
+    ModelError,
+    lacks_memory,
+)
 from napari_mdeblurgan.interruption import ENDING, INTERRUPTED, heard, heed, told
 from napari_mdeblurgan.plain_text import NotPrinted, for_terminal
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage.objective import Objective
 
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
+_NO_ROOM = "there is not enough memory; close other programs or crop the image."
 REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 
 
@@ -57,7 +64,7 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
     except MdeblurganError as error:
         fail(str(error), 1)
     except MemoryError:
-        fail("there is not enough memory; close other programs or crop the image.", 1)
+        fail(_NO_ROOM, 1)
     except BrokenPipeError:
         print_no_more()
         fail("the output was closed before the work was done.", 1)
@@ -72,6 +79,8 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
     except Exception as error:
         if lacking := no_temporary_folder():
             fail(f"{lacking}.", 1)
+        if lacks_memory(error):
+            fail(_NO_ROOM, 1)
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
         fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_source_path, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    check_source_path,
+    one_line_errors,
+    resumed_by,
+)
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.interruption import heeded
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import FileImage
 
 _SIGMA = 1.2
+_INTERRUPTED = (
+    "interrupted; nothing was left half-written. The same command with --overwrite makes all pairs."
+)
 PHYSICAL_DEFAULTS: dict[str, Any] = {
     "na": 0.15,
     "wavelength": 0.53,
@@ -197,8 +205,9 @@ def simulate(
             "bits": bits,
         }
         options = SimulateOptions(protocol.value, sigma, physical, config)
-        for line in make_pairs(inputs, output, options, scale, seed, overwrite):
-            print(on_one_line(line), flush=True)
+        with resumed_by(_INTERRUPTED):
+            for line in make_pairs(inputs, output, options, scale, seed, overwrite):
+                print(on_one_line(line), flush=True)
 
 
 def make_pairs(

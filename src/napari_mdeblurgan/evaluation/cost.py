@@ -8,6 +8,7 @@ prints JSON.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _EDGE = 1024
 _RUNS = 3
 SAMPLING_S = 0.002
+LOOK_UP_S = 1.0
 MIB = 2**20
 
 
@@ -163,6 +165,15 @@ def peak_mib(device: str) -> Iterator[list[float]]:
         watcher.join()
 
 
+def end_with_parent() -> None:
+    """End this process soon after the one that waits for it, however that ended."""
+    parent = os.getppid()
+    while os.getppid() == parent and psutil.pid_exists(parent):
+        time.sleep(LOOK_UP_S)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     source, scale, channels, device, edge = sys.argv[1:]
     print(json.dumps(probe(source, int(scale), int(channels), device, int(edge))))

@@ -20,8 +20,15 @@ from pathlib import Path
 
 from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
 from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import at_home, no_file
-from napari_mdeblurgan.model import BUNDLED_FOLDER, load_model, read_card, user_model_folder
+from napari_mdeblurgan.model import (
+    BUNDLED_FOLDER,
+    check_own_models,
+    load_model,
+    read_card,
+    user_model_folder,
+)
 from napari_mdeblurgan.model_card import is_safe_name
 from napari_mdeblurgan.model_file import SUFFIX
 
@@ -61,6 +68,7 @@ def import_package(
         If it cannot be written.
     """
     path = at_home(path)
+    check_own_models()
     with temporary_folder() as folder:
         taken = folder / f"{path.stem[:80] or 'model'}{SUFFIX}"
         with _opened(path) as archive:
@@ -68,8 +76,10 @@ def import_package(
         name = name or read_card(taken).name
         target = _target(name, overwrite)
         load_model(taken)  # refuses what is not sound
-        with taken.open("rb") as content, replacing(target, make_folders=True) as out:
-            shutil.copyfileobj(content, out)
+        with claimed(target):
+            _target(name, overwrite)  # as another import may have put it there meanwhile
+            with taken.open("rb") as content, replacing(target) as out:
+                shutil.copyfileobj(content, out)
     return name, target
 
 

@@ -32,7 +32,14 @@ from napari_mdeblurgan.fine_tuning.settings import (
     settings_from_json,
     settings_json,
 )
-from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, read_card, user_model_folder
+from napari_mdeblurgan.folders import anything_there, folder_there
+from napari_mdeblurgan.model import (
+    BUNDLED_FOLDER,
+    check_own_models,
+    model_path,
+    read_card,
+    user_model_folder,
+)
 from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
 
@@ -95,7 +102,7 @@ class FineTuneFolder(WorkFolder):
     @property
     def begun(self) -> bool:
         """Whether a fine-tuning was begun here; the settings are what is written last."""
-        return self.settings.exists()
+        return anything_there(self.settings)
 
 
 def folder_for(settings: FineTuneSettings) -> FineTuneFolder:
@@ -198,13 +205,17 @@ def _write_beginning(
 
 
 def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
-    """Make sure that the new model takes no other one's place.
+    """Make sure that the new model takes no other one's place, and can be written.
 
     Raises
     ------
     TrainingError
         If it would.
+    FileError
+        If it is to be among the user's models, and their folder may not be written to.
     """
+    if not settings.output:
+        check_own_models()
     output = output_of(settings)
     taken = output.exists()
     if not settings.output and (BUNDLED_FOLDER / output.name).exists():
@@ -221,7 +232,7 @@ def free_name(wish: str) -> str:
 
     def taken(name: str) -> bool:
         files = (folder / f"{name}{SUFFIX}" for folder in (BUNDLED_FOLDER, user_model_folder()))
-        return (user_model_folder() / _RUNS / name).exists() or any(file.exists() for file in files)
+        return any(anything_there(each) for each in (user_model_folder() / _RUNS / name, *files))
 
     number, name = 1, wish
     while taken(name):
@@ -329,7 +340,9 @@ def all_begun() -> list[BegunTuning]:
     """
     root = user_model_folder() / _RUNS
     folders = (
-        [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+        [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()]
+        if folder_there(root)
+        else []
     )
     found = []
     for folder in folders:
