@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_mdeblurgan.folders import anything_there, at_home, file_there, folder_there
 from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
+from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.plain import literal
 from napari_mdeblurgan.widgets.shared.rows import let_shrink
 
@@ -259,7 +260,7 @@ def _lacking(path: Path | None, what: str) -> str:
 
 
 class PathEdit(QWidget):
-    """A path that can be typed or looked for."""
+    """A path that can be typed, looked for or dropped here."""
 
     def __init__(self, what: str, tip: str) -> None:
         super().__init__()
@@ -270,6 +271,7 @@ class PathEdit(QWidget):
             widget.setToolTip(tip)
         button.setFixedWidth(28)
         button.clicked.connect(self._look)
+        DropTarget(self._line, self._take)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._line)
@@ -288,6 +290,10 @@ class PathEdit(QWidget):
         """None where nothing was typed."""
         return at_home(self.text()) if self.text() else None
 
+    def _take(self, paths: list[str]) -> None:
+        if paths:
+            self.setText(paths[0])
+
     def _look(self) -> None:
         if self._what == "folder":
             found = QFileDialog.getExistingDirectory(self, "A folder of images", self.text())
@@ -295,8 +301,7 @@ class PathEdit(QWidget):
             found, _ = QFileDialog.getOpenFileName(
                 self, "A table of pairs", self.text(), "Tables (*.csv *.tsv *.txt)"
             )
-        if found:
-            self.setText(found)
+        self._take([found] if found else [])
 
 
 def _layer_box(tip: str) -> QComboBox:
