@@ -14,7 +14,7 @@ from napari.layers import Image
 
 from napari_mdeblurgan.widgets.layers.axes import channel_axis, order_of, order_of_planes, spoken
 from napari_mdeblurgan.widgets.layers.view import image_shape
-from napari_mdeblurgan.widgets.shared.rows import name_of
+from napari_mdeblurgan.widgets.shared.rows import in_a_row, name_of
 
 WINDOW_TIP = (
     "What the intensity range is measured over. One for the stack keeps its planes comparable; "
@@ -230,8 +230,4 @@ def _entry(label: str, channels: bool) -> str:
 
 
 def _named(words: str, widget: Any) -> Container:
-    row = Container(
-        widgets=[name_of(words, widget.tooltip), widget], layout="horizontal", labels=False
-    )
-    row.margins = (0, 0, 0, 0)
-    return row
+    return in_a_row(name_of(words, widget.tooltip), widget)

@@ -26,7 +26,7 @@ from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
 from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.plain import literal
-from napari_mdeblurgan.widgets.shared.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.rows import let_shrink, read_aloud
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -87,6 +87,7 @@ class Sources(QWidget):
         self.kind = QComboBox()
         self.kind.addItems(SOURCES)
         self.kind.setToolTip("Where the pairs of images are, or the focus stacks.")
+        read_aloud("Where the pairs are", self.kind)
         self.low, self.high = _layer_box(LOW_TIP), _layer_box(HIGH_TIP)
         self.low_folder, self.high_folder = (
             PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}")
@@ -321,6 +322,7 @@ def _objective(side: str) -> QDoubleSpinBox:
     )  # at 200 % they would cut the number off
     box.setStyleSheet("min-width: 4.6em;")  # that of napari is more than the narrowest dock has
     box.setToolTip(OBJECTIVES_TIP)
+    read_aloud(f"Objective, {side}", box)
     return box
 
 
@@ -330,4 +332,5 @@ def _form(*rows: tuple[str, QWidget]) -> QWidget:
     form.setContentsMargins(0, 0, 0, 0)
     for label, widget in rows:
         form.addRow(label, widget)
+        read_aloud(label, widget)
     return page

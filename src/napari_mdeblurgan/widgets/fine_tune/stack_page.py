@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_mdeblurgan.folders import anything_there, at_home
 from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.plain import literal
-from napari_mdeblurgan.widgets.shared.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.rows import let_shrink, read_aloud
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -90,6 +90,7 @@ class StackPage(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Stack", self.stack)
         form.addRow("Files", row)
+        read_aloud("Files", self.paths)
         form.addRow("", self.registered)
         self.stack.currentIndexChanged.connect(self._refresh)
         self.stack.activated.connect(self._on_choice)
