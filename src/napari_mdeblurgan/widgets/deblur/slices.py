@@ -11,6 +11,7 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container, RangeSlider
 from napari.layers import Image
+from qtpy.QtWidgets import QAbstractSlider, QWidget
 
 from napari_mdeblurgan.widgets.layers.axes import channel_axis, order_of, order_of_planes, spoken
 from napari_mdeblurgan.widgets.layers.view import image_shape
@@ -198,6 +199,11 @@ class Slices:
                 slider.changed.connect(self._on_change)
                 self.ranges[axis] = slider
                 self._rows.append(_named(spoken(label), slider))
+        before: QWidget = self.axes.native  # the tab key goes through the rows from top to bottom
+        for slider in self.ranges.values():
+            handles = slider.native.findChild(QAbstractSlider)
+            QWidget.setTabOrder(before, handles)
+            before = handles
 
     def _offer_windows(self, labels: tuple[str, ...], channels: int | None) -> None:
         per_axis = [
