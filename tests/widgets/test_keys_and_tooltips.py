@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QLabel,
     QLineEdit,
     QScrollBar,
     QTabBar,
@@ -107,6 +108,21 @@ def _takes_tab(widget: QWidget) -> bool:
 
 def test_every_control_has_a_tooltip(controls: list[QWidget]) -> None:
     assert [_named(each) for each in controls if not _tells(each)] == []
+
+
+def test_every_control_has_a_name_for_screen_readers(
+    dock: QWidget, controls: list[QWidget]
+) -> None:
+    labelled = {label.buddy() for label in dock.findChildren(QLabel)}
+    nameless = [
+        each
+        for each in controls
+        if not (each.accessibleName() or each in labelled or isinstance(each, QTabBar))
+        and not (isinstance(each, QAbstractButton) and each.text())
+    ]
+    assert [_named(each) for each in nameless] == []
+    for each in (part for one in controls for part in one.findChildren(QAbstractSlider)):
+        assert each.accessibleName() or isinstance(each, QScrollBar)
 
 
 def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) -> None:

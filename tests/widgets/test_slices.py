@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QAbstractSlider, QLabel
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ImageError
@@ -50,6 +50,23 @@ def test_range_of_slices_is_a_cut_out_of_the_whole_and_lies_where_it_was(
     assert result.data_to_world((0, 0, 0))[0] == source.data_to_world((2, 0, 0))[0] == 6
     assert result.axis_labels == ("z", "y", "x")
     assert result.metadata["mdeblurgan"]["slices"] == [(2, 5)]
+
+
+def test_the_tab_key_goes_through_the_rows_of_a_stack_from_top_to_bottom(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
+    for shape in ((4, 16, 24), (2, 3, 16, 24)):
+        viewer.add_image(noise(*shape), name="stack")
+        slices = widget.slices
+        sliders = [row.native.findChild(QAbstractSlider) for row in slices.ranges.values()]
+        wanted = [slices.axes.native, *sliders, slices.window.native, widget.controls.run.native]
+        found, each = [], wanted[0]
+        for _ in range(1000):
+            found += [each] if each in wanted else []
+            each = each.nextInFocusChain()
+            if each is wanted[0]:
+                break
+        assert found == wanted
 
 
 @pytest.mark.parametrize("labels", ["tzcyx", "cztyx", "ztcyx"])

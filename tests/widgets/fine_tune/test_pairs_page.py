@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QLabel
+from qtpy.QtWidgets import QAbstractButton, QLabel, QLineEdit
 
 from napari_mdeblurgan.fine_tuning.folder import begin
 from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
@@ -22,6 +22,7 @@ from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of
 from tests.fine_tuning.conftest import make_pair
 from tests.widgets.fine_tune.test_flow import PATIENCE_MS, scene
+from tests.widgets.test_batch_dock import drop
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -63,6 +64,21 @@ def choose_folders(tuner: FineTuneWidget, low: Path, high: Path) -> None:
     sources.kind.setCurrentIndex(1)
     sources.low_folder.setText(str(low))
     sources.high_folder.setText(str(high))
+
+
+def test_what_is_dropped_on_a_path_stands_there_as_a_path(
+    tuner: FineTuneWidget, tmp_path: Path
+) -> None:
+    sources = tuner.pairs.sources
+    folder = tmp_path / "50 % #1 é"
+    folder.mkdir()
+    for edit in (sources.low_folder, sources.high_folder, sources.table):
+        edit.setText("what stood there")
+        assert drop(edit.findChild(QLineEdit), folder).isAccepted()
+        assert edit.path == folder
+    drop(sources.stacks.paths, folder, tmp_path / "b.tif")
+    sources.kind.setCurrentIndex(3)
+    assert sources.source.stack.paths == (folder, tmp_path / "b.tif")
 
 
 def test_it_is_said_which_image_is_which_at_the_choosers_in_the_table_and_at_the_pictures(

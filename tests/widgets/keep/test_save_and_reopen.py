@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import pytest
+from napari.layers._layer_actions import _project
 
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
@@ -327,3 +328,40 @@ def test_the_line_that_is_said_first_belongs_to_its_result_and_comes_back_with_t
     (again,) = reopened(tmp_path / "a.ome.tif")
     viewer.layers.selection.active = again
     assert line.value == said
+
+
+def test_what_was_found_of_a_stack_is_not_told_of_its_projection(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+) -> None:
+    widget.controls.trust.value = True
+    viewer.add_image(noise(3, 24, 32), name="nuclei")
+    run()
+    line, result = widget.controls.headline, viewer.layers[RESULT]
+    said = line.value
+    assert said
+    for project in ("max", "mean"):
+        viewer.layers.selection.active = result
+        _project(viewer.layers, mode=project)
+        viewer.layers.selection.active = projection = viewer.layers[-1]
+        assert projection.ndim == 2
+        assert projection.metadata["mdeblurgan"]["model"] == "tiny-grey"
+        assert (line.value, widget.controls.details.value) == ("", "")
+        save(tmp_path / f"{project}.ome.tif")
+        (entry,) = read_provenance(tmp_path / f"{project}.ome.tif")["layers"]
+        assert (entry["trust"], entry["made"]["model"]) == (None, "tiny-grey")
+    viewer.layers.selection.active = result
+    assert line.value == said
+    save(tmp_path / "stack.ome.tif")
+    (again,) = reopened(tmp_path / "stack.ome.tif")
+    viewer.layers.selection.active = again
+    assert line.value == said
+    viewer.layers.selection = {again}
+    _project(viewer.layers, mode="max")
+    viewer.layers.selection.active = viewer.layers[-1]
+    assert line.value == ""

@@ -30,7 +30,7 @@ from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
 from napari_mdeblurgan.widgets.shared.offered_models import OUTPUT_TIP, SAME_PIXELS
 from napari_mdeblurgan.widgets.shared.plain import plain
-from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink
+from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink, read_aloud
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 
 _MARGIN = 14  # of napari's labels, on both sides
@@ -233,6 +233,7 @@ def make_batch_controls(
     )
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
     plain(controls.reason.native).setWordWrap(True)
+    read_aloud("Averaged first", controls.average.native)
     controls.output.native.setPlaceholderText("Folder for the results")
     controls.scheduler.native.setPlaceholderText("tcp://host:8786")
     plain(controls.status.native).setWordWrap(True)
@@ -379,6 +380,7 @@ def show_place(controls: BatchControls) -> None:
 def _named(first: Any, *others: Widget) -> Container:
     row = in_a_row(first, *others)
     row.native.layout().insertWidget(0, RowLabel(first.label, first.tooltip))
+    read_aloud(first.label, first.native)
     return row
 
 

@@ -30,6 +30,7 @@ class FileList(QTreeWidget):
         self._end_left_out = EndLeftOut(self)
         self.setItemDelegateForColumn(1, self._end_left_out)
         self.setMinimumHeight(80)
+        self.setAccessibleName("Images")
         self.setToolTip(
             "The images of the batch and what has become of them; select one to read its reason."
         )

@@ -23,7 +23,6 @@ from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import FileImage, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
-from napari_mdeblurgan.widgets.batch.dropping import ELSEWHERE
 from napari_mdeblurgan.widgets.batch.file_list import FileList
 from napari_mdeblurgan.widgets.batch.which_images import ImageChooser, several_in
 from napari_mdeblurgan.widgets.layers.axes import arranged, micrograph
@@ -31,6 +30,7 @@ from napari_mdeblurgan.widgets.layers.origin import is_ours
 from napari_mdeblurgan.widgets.layers.placement import placement_of
 from napari_mdeblurgan.widgets.layers.view import full_resolution
 from napari_mdeblurgan.widgets.shared.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.shared.dropping import ELSEWHERE
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -33,7 +33,6 @@ from napari_mdeblurgan.widgets.batch.batch_controls import (
     show_running,
     wished,
 )
-from napari_mdeblurgan.widgets.batch.dropping import DropTarget
 from napari_mdeblurgan.widgets.batch.expecting import Expecting
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
 from napari_mdeblurgan.widgets.batch.gathering import Gathering
@@ -49,6 +48,7 @@ from napari_mdeblurgan.widgets.shared import wording
 from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.shared.closing import InWords, LifeWatch, unheard, worker_of
 from napari_mdeblurgan.widgets.shared.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 from napari_mdeblurgan.widgets.shared.sizes import AsWide

@@ -24,6 +24,7 @@ from napari_mdeblurgan.widgets.shared.rows import (
     let_shrink,
     name_of,
     named,
+    read_aloud,
     wrap,
 )
 from napari_mdeblurgan.widgets.shared.sizes import AsHigh, AsWide, Lines
@@ -175,6 +176,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     time, working = Label(value="", tooltip=TIME_TIP), in_a_row(progress, cancel)
     maps = CheckBox(text="Trust maps", value=False, tooltip=MAPS_TIP)
     which_map = ComboBox(choices=[], tooltip=WHICH_MAP_TIP)
+    read_aloud("Which map", which_map.native)
     controls = Controls(
         image=ComboBox(
             label="Image",

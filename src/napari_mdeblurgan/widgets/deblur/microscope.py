@@ -14,7 +14,7 @@ from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.runs.known_optics import Microscope
 from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.shared.fold import Fold
-from napari_mdeblurgan.widgets.shared.rows import LABEL_WIDTH, WIDER, in_a_row, name_of
+from napari_mdeblurgan.widgets.shared.rows import LABEL_WIDTH, WIDER, in_a_row, name_of, read_aloud
 
 TITLE = "Your microscope"
 _TIP = (
@@ -113,7 +113,10 @@ class MicroscopeGroup:
 
     def _row(self, *names: str) -> Container:
         label = name_of(FIELDS[names[0]][0], FIELDS[names[0]][1], LABEL_WIDTH + WIDER)
-        return in_a_row(label, *(self.boxes[name] for name in names), shares=_SHARES)
+        row = in_a_row(label, *(self.boxes[name] for name in names), shares=_SHARES)
+        for name in names:
+            read_aloud(FIELDS[name][1], self.boxes[name].native)
+        return row
 
     def _on_box(self, name: str, said: float) -> None:
         self.microscope = replace(self.microscope, **{name: f"{said:g}" if said else ""})

@@ -29,7 +29,7 @@ from napari_mdeblurgan.widgets.runs.soft_results import (
     SoftResult,
     of_layer,
 )
-from napari_mdeblurgan.widgets.shared.rows import LABEL_WIDTH, wrap
+from napari_mdeblurgan.widgets.shared.rows import LABEL_WIDTH, in_a_row, wrap
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -122,10 +122,7 @@ class Sharpness(QObject):
         wrap(self.told)
         label = Label(value="Sharpness", tooltip=_TIP)
         label.min_width = LABEL_WIDTH
-        row: Container = Container(
-            widgets=[label, self.slider, self.auto], layout="horizontal", labels=False
-        )
-        row.margins = (0, 0, 0, 0)
+        row = in_a_row(label, self.slider, self.auto)
         self.widget: Container = Container(widgets=[row, self.told], labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.handle: QSlider = self.slider.native.findChild(QSlider)

@@ -11,10 +11,11 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container, RangeSlider
 from napari.layers import Image
+from qtpy.QtWidgets import QAbstractSlider, QWidget
 
 from napari_mdeblurgan.widgets.layers.axes import channel_axis, order_of, order_of_planes, spoken
 from napari_mdeblurgan.widgets.layers.view import image_shape
-from napari_mdeblurgan.widgets.shared.rows import name_of
+from napari_mdeblurgan.widgets.shared.rows import in_a_row, name_of
 
 WINDOW_TIP = (
     "What the intensity range is measured over. One for the stack keeps its planes comparable; "
@@ -198,6 +199,11 @@ class Slices:
                 slider.changed.connect(self._on_change)
                 self.ranges[axis] = slider
                 self._rows.append(_named(spoken(label), slider))
+        before: QWidget = self.axes.native  # the tab key goes through the rows from top to bottom
+        for slider in self.ranges.values():
+            handles = slider.native.findChild(QAbstractSlider)
+            QWidget.setTabOrder(before, handles)
+            before = handles
 
     def _offer_windows(self, labels: tuple[str, ...], channels: int | None) -> None:
         per_axis = [
@@ -230,8 +236,4 @@ def _entry(label: str, channels: bool) -> str:
 
 
 def _named(words: str, widget: Any) -> Container:
-    row = Container(
-        widgets=[name_of(words, widget.tooltip), widget], layout="horizontal", labels=False
-    )
-    row.margins = (0, 0, 0, 0)
-    return row
+    return in_a_row(name_of(words, widget.tooltip), widget)

@@ -5,14 +5,19 @@ saved as a report.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.layers import view
-from napari_mdeblurgan.widgets.layers.origin import is_result_layer, proposed_place
+from napari_mdeblurgan.widgets.layers.origin import (
+    is_result_layer,
+    keeping_trust,
+    made_so,
+    proposed_place,
+)
 from napari_mdeblurgan.widgets.layers.result_pairs import Pairs
 from napari_mdeblurgan.widgets.runs import trust
 from napari_mdeblurgan.widgets.runs.results import clean_name
@@ -55,10 +60,8 @@ class Verdicts:
         """Note what was found out about `result`."""
         KNOWN_TRUST[result] = trusted
         made = result.metadata.get("mdeblurgan", {})
-        result.metadata = {
-            **result.metadata,
-            "mdeblurgan": {**made, "trust": trust.record(trusted)},
-        }
+        made = keeping_trust(made, trust.record(trusted), _shape(result))
+        result.metadata = {**result.metadata, "mdeblurgan": made}
         self._last = ref(result)
 
     def told_of(self, active: Layer | None, source: Image | None) -> Image | None:
@@ -114,8 +117,8 @@ class Verdicts:
 
         found = self._said(active, source)
         layer = active if found is None else found[0]
-        made = layer.metadata.get("mdeblurgan") if layer is not None else None
-        line = headline_in(made.get("trust")) if isinstance(made, dict) else None
+        made = _made(layer)
+        line = headline_in(made.get("trust"))
         if line is None or layer is None:
             return ""
         others = (
@@ -123,7 +126,7 @@ class Verdicts:
             and layer is not chosen
             and self._pairs.source_of(layer) not in (None, chosen)
         )
-        part = made.get("part") if isinstance(made, dict) and layer is not active else None
+        part = made.get("part") if layer is not active else None
         name = layer.name if others else part
         words = headline_html(line)
         return f"{html.escape(name)}: {words}" if isinstance(name, str) else words
@@ -199,5 +202,17 @@ def _kept_sentence(layer: Layer | None) -> str:
     """What the file that a result was opened from tells of how far it can be trusted."""
     from napari_mdeblurgan.trust.record import verdict_of
 
-    made = layer.metadata.get("mdeblurgan") if layer is not None else None
-    return verdict_of(made.get("trust"), made.get("softness")) if isinstance(made, dict) else ""
+    made = _made(layer)
+    return verdict_of(made.get("trust"), made.get("softness"))
+
+
+def _made(layer: Layer | None) -> Mapping[str, Any]:
+    """How a layer was made; empty for one that this program has not made."""
+    if not isinstance(layer, Image):
+        return {}
+    made = layer.metadata.get("mdeblurgan")
+    return made_so(made, _shape(layer)) if isinstance(made, dict) else {}
+
+
+def _shape(layer: Image) -> tuple[int, ...]:
+    return view.full_resolution(layer).shape  # type: ignore[attr-defined, no-any-return]

@@ -54,6 +54,7 @@ class PairsPage(QWidget):
         self.overlay_kind = QComboBox()
         self.overlay_kind.addItems(_OVERLAYS)
         self.overlay_kind.setToolTip(OVERLAY_TIP)
+        self.overlay_kind.setAccessibleName("How a pair is shown")
         self.remove = QPushButton("Remove")
         self.remove.setToolTip("Take the chosen pairs out of the table.")
         self.overlay = Picture(OVERLAY_TIP)

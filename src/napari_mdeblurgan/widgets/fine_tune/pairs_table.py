@@ -45,6 +45,7 @@ class PairsTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)  # the key leads on to the next control
         self.setToolTip(TABLE_TIP)
+        self.setAccessibleName("Pairs")
         self.setWordWrap(False)
         self.setMinimumHeight(_HEIGHT)
         vertical, header = self.verticalHeader(), self.horizontalHeader()

@@ -40,6 +40,7 @@ class ResultPage(QWidget):
         super().__init__()
         self.verdict = wrapped("There is no result yet.")
         self.table = QTableWidget(0, len(_COLUMNS))
+        self.table.setAccessibleName("Scores")
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)

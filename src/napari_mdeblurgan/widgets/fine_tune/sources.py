@@ -24,8 +24,9 @@ from qtpy.QtWidgets import (
 from napari_mdeblurgan.folders import anything_there, at_home, file_there, folder_there
 from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
+from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.plain import literal
-from napari_mdeblurgan.widgets.shared.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.rows import let_shrink, read_aloud
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -86,6 +87,7 @@ class Sources(QWidget):
         self.kind = QComboBox()
         self.kind.addItems(SOURCES)
         self.kind.setToolTip("Where the pairs of images are, or the focus stacks.")
+        read_aloud("Where the pairs are", self.kind)
         self.low, self.high = _layer_box(LOW_TIP), _layer_box(HIGH_TIP)
         self.low_folder, self.high_folder = (
             PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}")
@@ -259,7 +261,7 @@ def _lacking(path: Path | None, what: str) -> str:
 
 
 class PathEdit(QWidget):
-    """A path that can be typed or looked for."""
+    """A path that can be typed, looked for or dropped here."""
 
     def __init__(self, what: str, tip: str) -> None:
         super().__init__()
@@ -270,6 +272,7 @@ class PathEdit(QWidget):
             widget.setToolTip(tip)
         button.setFixedWidth(28)
         button.clicked.connect(self._look)
+        DropTarget(self._line, self._take)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._line)
@@ -288,6 +291,10 @@ class PathEdit(QWidget):
         """None where nothing was typed."""
         return at_home(self.text()) if self.text() else None
 
+    def _take(self, paths: list[str]) -> None:
+        if paths:
+            self.setText(paths[0])
+
     def _look(self) -> None:
         if self._what == "folder":
             found = QFileDialog.getExistingDirectory(self, "A folder of images", self.text())
@@ -295,8 +302,7 @@ class PathEdit(QWidget):
             found, _ = QFileDialog.getOpenFileName(
                 self, "A table of pairs", self.text(), "Tables (*.csv *.tsv *.txt)"
             )
-        if found:
-            self.setText(found)
+        self._take([found] if found else [])
 
 
 def _layer_box(tip: str) -> QComboBox:
@@ -316,6 +322,7 @@ def _objective(side: str) -> QDoubleSpinBox:
     )  # at 200 % they would cut the number off
     box.setStyleSheet("min-width: 4.6em;")  # that of napari is more than the narrowest dock has
     box.setToolTip(OBJECTIVES_TIP)
+    read_aloud(f"Objective, {side}", box)
     return box
 
 
@@ -325,4 +332,5 @@ def _form(*rows: tuple[str, QWidget]) -> QWidget:
     form.setContentsMargins(0, 0, 0, 0)
     for label, widget in rows:
         form.addRow(label, widget)
+        read_aloud(label, widget)
     return page

@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.folders import anything_there, at_home
+from napari_mdeblurgan.widgets.shared.dropping import DropTarget
 from napari_mdeblurgan.widgets.shared.plain import literal
-from napari_mdeblurgan.widgets.shared.rows import let_shrink
+from napari_mdeblurgan.widgets.shared.rows import let_shrink, read_aloud
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -61,7 +62,7 @@ class ChosenStacks:
 
 
 class StackPage(QWidget):
-    """A layer, or paths that can be typed or looked for."""
+    """A layer, or paths that can be typed, looked for or dropped here."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,9 +90,11 @@ class StackPage(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Stack", self.stack)
         form.addRow("Files", row)
+        read_aloud("Files", self.paths)
         form.addRow("", self.registered)
         self.stack.currentIndexChanged.connect(self._refresh)
         self.stack.activated.connect(self._on_choice)
+        DropTarget(self.paths, self._take)
         self._refresh()
 
     def offer(self, images: list[Image]) -> None:
@@ -150,12 +153,14 @@ class StackPage(QWidget):
         found, _ = QFileDialog.getOpenFileNames(
             self, "Focus stacks", self.paths.text().partition(_SEPARATOR)[0]
         )
-        if found:
-            self.paths.setText(f"{_SEPARATOR} ".join(found))
+        self._take(found)
 
     def _look_for_folder(self) -> None:
         found = QFileDialog.getExistingDirectory(
             self, "A folder of focus stacks, or of planes", self.paths.text()
         )
-        if found:
-            self.paths.setText(found)
+        self._take([found] if found else [])
+
+    def _take(self, paths: list[str]) -> None:
+        if paths:
+            self.paths.setText(f"{_SEPARATOR} ".join(paths))

@@ -22,7 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.widgets.shared.plain import plain
-from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, SMALLEST_WIDTH, let_shrink
+from napari_mdeblurgan.widgets.shared.rows import (
+    PROGRESS_STEPS,
+    SMALLEST_WIDTH,
+    let_shrink,
+    read_aloud,
+)
 from napari_mdeblurgan.widgets.shared.sizes import AsWide
 from napari_mdeblurgan.widgets.shared.wording import on_bar
 
@@ -121,6 +126,7 @@ class FocusStackPanel(QWidget):
             label.setToolTip(control.toolTip())
             form.addRow(label, control)
             self.named[control] = label
+            read_aloud(words, control)
         rows.addLayout(form)
         rows.addLayout(_row(self.register, self.ordered))
         rows.addWidget(self.onward)

@@ -20,6 +20,7 @@ from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED
 from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, micrograph, order_of
+from napari_mdeblurgan.widgets.layers.origin import made_so
 from napari_mdeblurgan.widgets.layers.placement import Placement
 
 LayerTuple = tuple[Any, Mapping[str, Any], str]
@@ -145,7 +146,7 @@ def _image_of(layer: LayerTuple) -> Micrograph:
         raise ImageError(
             f"{attributes['name']!r} is not finished yet: press Resume and save it then."
         )
-    rgb, made = bool(attributes.get("rgb")), how_made(layer) or {}
+    rgb, made = bool(attributes.get("rgb")), made_so(how_made(layer) or {}, finest.shape)
     placement = placement_in(attributes, finest.ndim - rgb)
     pixels = finest if isinstance(finest, np.ndarray) else lazy(finest)
     image = micrograph(arranged(pixels, placement.order), str(attributes["name"]), rgb, placement)

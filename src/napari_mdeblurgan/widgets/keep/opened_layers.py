@@ -27,6 +27,7 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     placement_in,
 )
 from napari_mdeblurgan.widgets.layers.axes import lazy, micrograph, put_back
+from napari_mdeblurgan.widgets.layers.origin import keeping_trust
 from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image
 from napari_mdeblurgan.widgets.runs.outline import outline_in
 
@@ -162,7 +163,9 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
     levels = [put_back(level, placement.order) for level in levels]
     attributes |= {
         "multiscale": len(levels) > 1,
-        "metadata": _metadata(entry, None if isinstance(levels[0], np.ndarray) else path),
+        "metadata": _metadata(
+            entry, levels[0].shape, None if isinstance(levels[0], np.ndarray) else path
+        ),
     }
     if part.display is not None and not rgb:
         attributes["colormap"] = _colormap(part.display, entry.get("colormap"))
@@ -296,7 +299,9 @@ def _told_by_file(axes: str, image: Micrograph) -> dict[str, Any]:
     }
 
 
-def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+def _metadata(
+    entry: Mapping[str, Any], shape: tuple[int, ...], path: Path | None
+) -> dict[str, Any]:
     """How it was made, as the metadata of its layer told; which layer its source is, nobody knows
     any more.
 
@@ -307,7 +312,8 @@ def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
         return {}
     kept = {name: value for name, value in made.items() if name not in _NOT_KEPT}
     kept |= {"file": str(path)} if path is not None else {}
-    kept |= {"trust": dict(entry["trust"])} if isinstance(entry.get("trust"), Mapping) else {}
+    if isinstance(entry.get("trust"), Mapping):
+        kept = keeping_trust(kept, dict(entry["trust"]), shape)
     return {METADATA_KEY: kept}
 
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from magicgui.widgets import ComboBox, Container, Label, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QSizePolicy
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_mdeblurgan.widgets.shared.plain import literal
 from napari_mdeblurgan.widgets.shared.sizes import Uncut
@@ -18,12 +26,25 @@ WIDER = 10  # pixels that longer labels need more
 
 
 def in_a_row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
-    """Controls beside each other, which take these shares of what room there is."""
+    """Controls beside each other, which take these shares of what room there is; one that follows
+    a label has its words for a name.
+    """
+    for label, control in pairwise(widgets):
+        if isinstance(label, Label):
+            read_aloud(label.value, control.native)
     row = Container(widgets=widgets, layout="horizontal", labels=False)
     row.margins = (0, 0, 0, 0)
     for place, share in enumerate(shares):
         row.native.layout().setStretch(place, share)
     return row
+
+
+def read_aloud(words: str, control: QWidget) -> None:
+    """Give a control, and the parts that take its keys, the name that screen readers tell."""
+    control.setAccessibleName(words)
+    for kind in (QAbstractSlider, QAbstractSpinBox, QLineEdit):
+        for part in control.findChildren(kind):
+            part.setAccessibleName(words)
 
 
 def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:

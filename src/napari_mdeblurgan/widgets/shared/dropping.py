@@ -1,4 +1,4 @@
-"""Files and folders that are dragged from the desktop onto a part of the Batch widget."""
+"""Files and folders that are dragged from the desktop onto a part of a dock."""
 
 from __future__ import annotations
 
