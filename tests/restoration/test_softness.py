@@ -29,6 +29,13 @@ from napari_mdeblurgan.training.recipe import SOFTNESS
 Models = Callable[..., Model]
 IMAGE = np.random.default_rng(0).normal(size=(150, 170)).astype(np.float32)
 EXACT = {"precision": "float32", "window": (0, 1)}
+KNOWN = {"objective": Objective(0.5, 0.53), "pixel_size_um": 0.325}
+
+
+def with_softness(bare: Model, softness: float, folder: Path) -> Model:
+    """The same model with this softness in its card."""
+    save_model(bare.network, replace(bare.card, softness=softness), folder / "soft.safetensors")
+    return load_model(folder / "soft.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -68,10 +75,8 @@ def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(
     tiny_model: Models, tmp_path: Path
 ) -> None:
     bare = tiny_model()
-    save_model(bare.network, replace(bare.card, softness=0.7), tmp_path / "soft.safetensors")
-    soft = load_model(tmp_path / "soft.safetensors")
-    known = {"objective": Objective(0.5, 0.53), "pixel_size_um": 0.325}
-    for given, expected in (({}, 0.7), ({"softness": 0}, 0.0), (known, 0.685)):
+    soft = with_softness(bare, 0.7, tmp_path)
+    for given, expected in (({}, 0.7), ({"softness": 0}, 0.0), (KNOWN, 0.685)):
         found = restore(IMAGE, soft, **EXACT, **given)
         np.testing.assert_array_equal(found, restore(IMAGE, bare, softness=expected, **EXACT))
 
@@ -80,10 +85,8 @@ def test_of_an_averaged_image_it_is_a_fifth_more_where_nothing_is_known(
     tiny_model: Models, tmp_path: Path
 ) -> None:
     bare = tiny_model()
-    save_model(bare.network, replace(bare.card, softness=0.5), tmp_path / "soft.safetensors")
-    soft = load_model(tmp_path / "soft.safetensors")
-    known = {"objective": Objective(0.5, 0.53), "pixel_size_um": 0.325}
-    for given, expected in (({}, 0.6), ({"softness": 0.5}, 0.5), (known, 0.685)):
+    soft = with_softness(bare, 0.5, tmp_path)
+    for given, expected in (({}, 0.6), ({"softness": 0.5}, 0.5), (KNOWN, 0.685)):
         found = restore(IMAGE, soft, binning=2, **EXACT, **given)
         bare_result = restore(IMAGE, bare, binning=2, softness=expected, **EXACT)
         np.testing.assert_array_equal(found, bare_result)

@@ -69,9 +69,8 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
     along_y = [_overlapping(span.source, bounds[len(plan.leading)]) for span in rows]
     along_x = [_overlapping(span.source, bounds[len(plan.leading) + 1]) for span in columns]
     name = f"restored-{uuid4().hex}"
-    tasks: dict[
-        Any, Any
-    ] = {}  # of one layer: as arrays that are put together, they take 4 ms for every tile
+    # of one layer: as arrays that are put together, they take 4 ms for every tile
+    tasks: dict[Any, Any] = {}
     for index in np.ndindex(*plan.leading):
         chunk, inside = _located(index, bounds)
         for j, i in np.ndindex(len(rows), len(columns)):

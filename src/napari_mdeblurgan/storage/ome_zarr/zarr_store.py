@@ -15,6 +15,9 @@ from zarr.storage import LocalStore
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import no_file
 
+_NAMES_CODECS = (".zarray", ".zmetadata")  # of zarr of version 2
+_IMAGECODECS = b"imagecodecs_"  # so the names of its codecs begin
+
 
 @cache
 def prepare_blosc() -> None:
@@ -52,7 +55,6 @@ class FileStore(LocalStore):
 
     def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
         prepare_blosc()
-        register_imagecodecs()
         super().__init__(root, read_only=read_only)
 
     async def get(
@@ -63,12 +65,12 @@ class FileStore(LocalStore):
     ) -> Buffer | None:
         """The bytes of a file, or a part of them; None where there is none."""
         self._check(key)
-        return await super().get(key, prototype, byte_range)
+        return _decodable(key, await super().get(key, prototype, byte_range))
 
     def get_sync(self, key: str, *arguments: Any, **options: Any) -> Buffer | None:
         """The same at once, where this version of zarr has it."""
         self._check(key)
-        return super().get_sync(key, *arguments, **options)
+        return _decodable(key, super().get_sync(key, *arguments, **options))
 
     def _check(self, key: str) -> None:
         place = Path(self.root) / key
@@ -76,3 +78,10 @@ class FileStore(LocalStore):
             raise FileError(
                 f"{place} is {kind} where a file of the image has to be; copy the image again."
             )
+
+
+def _decodable(key: str, content: Buffer | None) -> Buffer | None:
+    """What a file holds, once zarr knows the codecs of imagecodecs where it names one."""
+    if content is not None and key.endswith(_NAMES_CODECS) and _IMAGECODECS in content.to_bytes():
+        register_imagecodecs()
+    return content
