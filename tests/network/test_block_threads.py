@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network import block_threads as module
 from napari_mdeblurgan.network.block_threads import OneByOne, block_threads, blocks_at_a_time
 from napari_mdeblurgan.network.stages import _blocks
 from napari_mdeblurgan.stopping import Meter, Stopped, look_up, metered, portion, stoppable
@@ -70,15 +72,33 @@ def test_blocks_are_carried_out_at_the_same_time_on_processors_of_their_own() ->
 
 @two_processors
 @pytest.mark.usefixtures("processors")
-def test_a_single_block_has_all_processors_on_this_thread() -> None:
-    seen = []
+@pytest.mark.parametrize(("busy", "has"), [(False, 2), (True, 1)])
+def test_a_single_block_has_all_processors_on_this_thread_or_one_where_they_are_kept_busy(
+    busy: bool, has: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, asked = [], []
 
     def piece() -> None:
         seen.append((threading.get_ident(), torch.get_num_threads()))
 
+    monkeypatch.setattr(module, "processors_are_kept_busy", lambda: asked.append(1) or busy)
     with block_threads() as blocks:
-        assert sum(1 for _ in blocks.done([piece])) == 1
-    assert seen == [(threading.get_ident(), 2)]
+        for _ in range(3):
+            assert sum(1 for _ in blocks.done([piece])) == 1
+    assert seen == [(threading.get_ident(), has)] * 3
+    assert len(asked) == 1
+    assert torch.get_num_threads() == 2
+
+
+@two_processors
+@pytest.mark.usefixtures("processors")
+@pytest.mark.parametrize(("seconds", "busy"), [(2e-5, False), (6e-3, True)])
+def test_processors_are_told_to_be_busy_by_how_long_operations_take(
+    seconds: float, busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock) * seconds)
+    assert module.processors_are_kept_busy() is busy
 
 
 @pytest.mark.parametrize("processors", [1], indirect=True)

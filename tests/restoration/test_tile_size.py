@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from napari_mdeblurgan.model import Model, list_models
-from napari_mdeblurgan.restoration import operations, scan, tile_size
+from napari_mdeblurgan.network import block_threads
+from napari_mdeblurgan.restoration import inference, operations, scan, tile_size
+from napari_mdeblurgan.restoration.engine import restore_steps
+from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.tile_size import fitting_batch, fitting_tile, halo_overhead
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, read_image
 
 Models = Callable[..., Model]
@@ -56,9 +62,13 @@ def test_less_memory_and_wider_networks_make_smaller_tiles(
     assert edges[-1] == 64
 
 
-def test_batches_are_for_gpus(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_for_gpus_and_for_small_tiles(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = tiny_model().card
-    assert fitting_batch(card, 512, "cpu", "float32") == 1
+    monkeypatch.setattr(block_threads, "blocks_at_a_time", lambda: 3)
+    assert fitting_batch(card, 1024, "cpu", "float32") == 1
+    assert fitting_batch(card, 640, "cpu", "bfloat16") == 3
     monkeypatch.setattr(tile_size, "_memory", lambda _: 1e12)
     assert fitting_batch(card, 512, "cuda:0", "float16") == 8
 
@@ -84,6 +94,32 @@ def test_tiles_that_go_through_the_network_together_come_out_as_one_by_one(
         results.append(read_image(path).data.astype(int))
     assert max(sizes) == 3
     np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_small_images_go_through_the_network_each_on_a_processor_to_the_same_bits(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch, explain: bool
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 255, (5, 60, 72), np.uint8)
+    model, told = tiny_model(), []
+    plan = make_plan(stack, model.card, precision="float32", window=(0, 255))
+    network, results = inference.network_on(model, "cpu"), []
+    forward, threads = inference._forward, []
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return forward(*given)
+
+    monkeypatch.setattr(inference, "_forward", noted)
+    for count in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n=count: n)
+        tell = (lambda *each: told.append(each[-1])) if explain else None
+        results.append(finished(restore_steps(stack, plan, model, tell=tell)))
+    assert np.array_equal(*results)
+    assert len(told) == (10 if explain and network.explains else 0)
+    for one, other in zip(told[:5], told[5:], strict=True):
+        assert np.array_equal(one, other)
+    assert sum(name.startswith("blocks") for name in threads) == 4  # of five, the last is alone
 
 
 MEASURED = """

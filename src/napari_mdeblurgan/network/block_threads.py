@@ -8,9 +8,10 @@ Blocks know nothing of each other, so their threads wait but once for all of a s
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from typing import Protocol
 
@@ -20,6 +21,9 @@ from threadpoolctl import ThreadpoolController
 from napari_mdeblurgan.stopping import Meter, metered
 
 MOST = 4  # of threads: each takes memory for the maps of a block
+# an operation on so many values takes some 0.02 ms; 6 to 12 ms once another program wants one of
+# two processors, and a network has several hundred of them
+_PROBE, _PROBES, _TOO_LONG_S = 2**17, 3, 1e-3
 
 
 class Blocks(Protocol):
@@ -70,12 +74,18 @@ class InThreads:
     def __init__(self, count: int, threads: ThreadPoolExecutor) -> None:
         self.count, self._threads = count, threads
 
+    @functools.cached_property
+    def _are_kept_busy(self) -> bool:
+        return processors_are_kept_busy()
+
     def done(self, pieces: Sequence[Callable[[], None]]) -> Iterator[None]:
         """Carry out all pieces; yields whenever one of them is done. A single one has all
-        processors on this thread. What goes wrong is raised here when no piece is at work any more.
+        processors on this thread, or one where others are kept busy by another program. What goes
+        wrong is raised here when no piece is at work any more.
         """
         if len(pieces) == 1:
-            yield from OneByOne().done(pieces)
+            with on_one_processor() if self._are_kept_busy else nullcontext():
+                yield from OneByOne().done(pieces)
             return
         inference = torch.is_inference_mode_enabled()
         reduced, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
@@ -122,6 +132,20 @@ def block_threads() -> Iterator[Blocks]:
 
     with ThreadPoolExecutor(count, "blocks", initializer=settle) as threads:
         yield InThreads(count, threads)
+
+
+def processors_are_kept_busy() -> bool:
+    """Whether operations that this thread shares out among the processors take far longer than they
+    should: another program has one of them.
+    """
+    values = torch.zeros(_PROBE)
+    values.add_(1)  # wakes the threads up
+    for _ in range(_PROBES):
+        start = time.perf_counter()
+        values.add_(1)
+        if time.perf_counter() - start > _TOO_LONG_S:
+            return True
+    return False
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def restore_steps(
     source = read_in_turn(image)
     operation = restoring_operation(source, plan, windows, model, explain=tell is not None)
     arrays = {RESULT: np.empty(plan.output_shape, plan.dtype)}
-    most = fitting_batch(model.card, plan.tile, plan.device, plan.precision)
+    most = fitting_batch(model.card, plan.grid.edge, plan.device, plan.precision)
     yield from _in_memory(Todo(_places(plan, plan.grid), most), plan, operation, arrays, tell)
     return arrays[RESULT]
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from napari_mdeblurgan.restoration.inference import apply, prepare, strips
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.tile_size import side_by_side
 from napari_mdeblurgan.restoration.tiling import Region, Tile
 from napari_mdeblurgan.stopping import portion
 
@@ -54,14 +56,25 @@ def ensemble(
     height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
     shape = height * plan.factor, width * plan.factor, 3 if plan.rgb else 1
     mean, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for count, (orientation, turned, region) in enumerate(_laid(tile, plan), start=1):
-        rows, columns = (slice(start, stop) for start, stop in region)
-        block = orientation.laid(around[(rows, columns)])
-        with portion((count - 1) / TIMES, count / TIMES):
-            (laid_output,) = apply(network, [prepare(block, turned, plan, window)], plan)
-        _take_up(orientation.back(laid_output), count, mean, squares)
+    todo, done = _laid(tile, plan), 0
+    at_a_time = side_by_side(tile.edge, plan.device, plan.precision)
+    while some := list(islice(todo, at_a_time)):
+        batch = [
+            prepare(orientation.laid(around[_slices(region)]), turned, plan, window)
+            for orientation, turned, region in some
+        ]
+        with portion(done / TIMES, (done + len(some)) / TIMES):
+            outputs = apply(network, batch, plan)
+        for (orientation, _, _), output in zip(some, outputs, strict=True):
+            done += 1
+            _take_up(orientation.back(output), done, mean, squares)
     squares /= np.float32(TIMES - 1)
     return Ensemble(mean, np.sqrt(squares, out=squares))
+
+
+def _slices(region: Region) -> tuple[slice, slice]:
+    rows, columns = (slice(start, stop) for start, stop in region)
+    return rows, columns
 
 
 def _take_up(output: np.ndarray, count: int, mean: np.ndarray, squares: np.ndarray) -> None:

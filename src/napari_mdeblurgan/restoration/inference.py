@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -31,6 +32,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import block_edge
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import DoesNotFit
+from napari_mdeblurgan.stopping import portion
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -128,7 +130,7 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     Parameters
     ----------
     batch : sequence of Prepared
-        Of tiles that are `alike`.
+        Of tiles that are `alike`; of any on a processor.
 
     Raises
     ------
@@ -213,18 +215,11 @@ def _maps(
     """For each tile, the part of some maps that lies over what it restores: (y, x, channels)
     float32.
     """
-    tile = batch[0].tile
+    apart = plan.device == "cpu" and len(batch) > 1
+    through = _side_by_side if apart else _together
     try:
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
-            images = _on_device(batch, plan.device)
-            maps = _forward(stages, names, images, tile, plan.device, plan.precision)
-            if not _all_numbers(maps):
-                if plan.precision != "float32":
-                    maps = _forward(stages, names, images, tile, plan.device, "float32")
-                if plan.precision == "float32" or not _all_numbers(maps):
-                    raise ModelError(_NO_NUMBERS)
-            made = [list(_on_host(each)) for each in maps]
-            return list(zip(*made, strict=True))
+            return through(stages, names, batch, plan)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -232,6 +227,40 @@ def _maps(
     # only now nothing holds the maps any more: the error's traceback did
     give_back(plan.device)
     raise DoesNotFit(reason)
+
+
+def _together(
+    stages: Stages, names: tuple[str, ...], batch: Sequence[Prepared], plan: RestorationPlan
+) -> list[tuple[np.ndarray, ...]]:
+    """See `_maps`: all tiles in one go."""
+    images, tile = _on_device(batch, plan.device), batch[0].tile
+    maps = _forward(stages, names, images, tile, plan.device, plan.precision)
+    if not _all_numbers(maps):
+        if plan.precision != "float32":
+            maps = _forward(stages, names, images, tile, plan.device, "float32")
+        if plan.precision == "float32" or not _all_numbers(maps):
+            raise ModelError(_NO_NUMBERS)
+    made = [list(_on_host(each)) for each in maps]
+    return list(zip(*made, strict=True))
+
+
+def _side_by_side(
+    stages: Stages, names: tuple[str, ...], batch: Sequence[Prepared], plan: RestorationPlan
+) -> list[tuple[np.ndarray, ...]]:
+    """See `_maps`: each tile, as a whole, in one of the threads that blocks of larger ones go
+    through. So the processors wait for each other but once for all of them.
+    """
+    made: list[tuple[np.ndarray, ...]] = [()] * len(batch)
+
+    def one(at: int) -> None:
+        (made[at],) = _together(stages, names, batch[at : at + 1], plan)
+
+    with block_threads() as threads:
+        pieces = [partial(one, at) for at in range(len(batch))]
+        for done, _ in enumerate(threads.done(pieces), start=1):
+            with portion(0, done / len(batch)):
+                pass
+    return made
 
 
 def _all_numbers(maps: Sequence[Tensor]) -> bool:

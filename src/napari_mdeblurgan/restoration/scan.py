@@ -209,7 +209,10 @@ class Scan:
         if self._ensemble:  # a block is written at once: it holds the work of eight
             behind, operation = 0, Eightfold(image, plan, windows, model)
         else:
-            behind, todo.most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
+            behind, todo.most = (
+                1,
+                fitting_batch(model.card, plan.grid.edge, plan.device, plan.precision),
+            )
             operation = restoring_operation(image, plan, windows, model, explain=tell is not None)
 
         def write(block: ScanBlock, made: TileArrays) -> None:

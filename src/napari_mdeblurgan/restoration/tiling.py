@@ -142,6 +142,11 @@ class TileGrid:
         """Tiles along y, tiles along x: as even as the grid allows."""
         return self._cut(0, *self.region[0]), self._cut(1, *self.region[1])
 
+    @property
+    def edge(self) -> int:
+        """Of its largest tile, the longer one; halo left out."""
+        return max(span.stop - span.start for spans in self.spans for span in spans)
+
     def __iter__(self) -> Iterator[Tile]:
         """All tiles, row by row."""
         rows, columns = self.spans
