@@ -21,7 +21,7 @@ import torch
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.restoration import inference
+from napari_mdeblurgan.restoration import lanes
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -148,7 +148,7 @@ def test_the_child_of_a_fork_does_not_wait_for_a_restoration_of_its_parent(
     model, forked, held = tiny_model(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with inference._lock():
+        with lanes.turn():
             held.set()
             forked.wait(30)
 

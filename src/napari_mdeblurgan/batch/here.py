@@ -1,5 +1,6 @@
-"""The results of a batch made in this process, in three stages that work on three images at a time:
-the next one is read and planned, one is in the network, and the last one is written.
+"""The results of a batch made in this process, in three stages that work at the same time: the next
+image is read and planned, one is in the network, or several small ones, and the last one is
+written.
 
 What is large is made alone: it is written while it grows.
 """
@@ -41,8 +42,9 @@ from napari_mdeblurgan.pipeline import (
     making,
     readying,
 )
-from napari_mdeblurgan.restoration.crew import Crew
+from napari_mdeblurgan.restoration.lanes import Lane, small_lanes
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
+from napari_mdeblurgan.restoration.tile_size import side_by_side
 from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.stopping import Attended, Stopped, heeding
 from napari_mdeblurgan.storage import Micrograph
@@ -78,6 +80,12 @@ class _Small:
     model: Model
     request: Request
     known: Product
+
+    @property
+    def apart(self) -> bool:
+        """Whether others go through beside it."""
+        plan = self.ready.planned.plan
+        return side_by_side(plan.grid.edge, plan.device, plan.precision) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +138,12 @@ class _Line:
         self.turn: _Turn | None = None
         self.writing: deque[tuple[Item, Future[Product | Exception]]] = deque()
         lasting.callback(self._tidy)
-        self.crew = lasting.enter_context(Crew())
-        self.reader, self.network, self.writer = (
-            lasting.enter_context(ThreadPoolExecutor(1, name))
-            for name in ("opening", "network", "keeping")
+        self.passing: deque[tuple[Item, Future[_Through | Exception]]] = deque()
+        self.lanes: dict[bool, tuple[Lane, ...]] = {}
+        self.apart, self.turns = False, 0
+        self.open_lanes = lasting.enter_context(ExitStack())
+        self.reader, self.writer = (
+            lasting.enter_context(ThreadPoolExecutor(1, name)) for name in ("opening", "keeping")
         )
         self.attended = Attended()
         lasting.callback(self.attended.stop)
@@ -149,16 +159,21 @@ class _Line:
             match turn.trouble or opened.content:
                 case Exception() as trouble:
                     self._ahead()
+                    yield from self._through(0)  # outcomes come in the order of the images
                     self._keep(opened.item, trouble)
                 case _Small() as small:
-                    passing = self._begin(self.network, self._passed, opened.item, small)
+                    lane, lanes = yield from self._free_lane(small.apart)
+                    passing = self._begin(lane.thread, self._passed, lane, opened.item, small)
+                    self.passing.append((opened.item, passing))
                     self._ahead()
-                    self._keep(opened.item, (yield from self._waited(passing)))
+                    yield from self._through(lanes - 1)
                 case image:
+                    yield from self._through(0)
                     yield from self._ended(0)
                     yield from self._large(opened.item, image)
                     self._ahead()
             yield from self._ended(BEHIND)
+        yield from self._through(0)
         yield from self._ended(0)
 
     def _ahead(self) -> None:
@@ -167,6 +182,32 @@ class _Line:
         self.turn = None
         if item is not None:
             self.turn = _Turn(item, self._begin(self.reader, self._read, item))
+
+    def _free_lane(self, apart: bool) -> Generator[BatchStep, None, tuple[Lane, int]]:
+        """A lane that no image is in, of those for small images or the only one; and how many there
+        are.
+        """
+        if apart != self.apart:
+            yield from self._through(0)
+            self.apart = apart
+        if apart not in self.lanes:
+            new = small_lanes() if apart else [Lane()]
+            self.lanes[apart] = tuple(self.open_lanes.enter_context(lane) for lane in new)
+        lanes = self.lanes[apart]
+        self.turns += 1
+        return lanes[self.turns % len(lanes)], len(lanes)
+
+    def _through(self, left: int) -> Iterator[BatchStep]:
+        """Wait until no more than so many images are in the network."""
+        while len(self.passing) > left:
+            yield from self._waited(self.passing[0][1])
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Have those written that have been through the network."""
+        while self.passing and self.passing[0][1].done():
+            item, passing = self.passing.popleft()
+            self._keep(item, passing.result())
 
     def _begin(
         self, thread: ThreadPoolExecutor, work: Callable[..., Any], *given: Any
@@ -223,6 +264,7 @@ class _Line:
         included.
         """
         while not future.done():
+            self._hand_on()
             if self.writing and self.writing[0][1].done():
                 yield from self._ended(len(self.writing) - 1)
                 continue
@@ -290,7 +332,7 @@ class _Line:
         small = _Small(ready, model, request, known_product(place, image, self.recipe))
         return _Opened(item, small, image)
 
-    def _passed(self, item: Item, small: _Small) -> _Through | Exception:
+    def _passed(self, lane: Lane, item: Item, small: _Small) -> _Through | Exception:
         through: list[ResultInMemory] = []
 
         def steps() -> PipelineSteps:
@@ -301,7 +343,7 @@ class _Line:
         counting = counted(steps(), self.recipe, _place(small), small.known)
         try:
             with (
-                self.crew.at_work(),
+                lane.at_work(),
                 closing(map_steps(counting, partial(self._tell, item))) as telling,
             ):
                 product = finished(heeding(telling))

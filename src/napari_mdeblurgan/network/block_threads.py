@@ -119,19 +119,28 @@ def blocks_at_a_time() -> int:
 @contextmanager
 def block_threads() -> Iterator[Blocks]:
     """Threads for blocks; together they use as many processors as this thread does by itself."""
-    count, processors = blocks_at_a_time(), torch.get_num_threads()
+    count = blocks_at_a_time()
     if count == 1:
         yield OneByOne()
         return
 
-    shares = [(processors + number) // count for number in range(count)]
-
-    def settle() -> None:
-        torch.get_num_threads()  # when first asked for, it is made that of the process
-        _openmp().limit(limits=shares.pop())
-
-    with ThreadPoolExecutor(count, "blocks", initializer=settle) as threads:
+    shares = shares_of_processors()
+    with ThreadPoolExecutor(count, "blocks", initializer=lambda: keep_to(shares.pop())) as threads:
         yield InThreads(count, threads)
+
+
+def shares_of_processors() -> list[int]:
+    """How many processors each of `blocks_at_a_time` threads has, of those that torch uses on this
+    one.
+    """
+    count, processors = blocks_at_a_time(), torch.get_num_threads()
+    return [(processors + number) // count for number in range(count)]
+
+
+def keep_to(processors: int) -> None:
+    """Have this thread use no more processors from now on."""
+    torch.get_num_threads()  # when first asked for, it is made that of the process
+    _openmp().limit(limits=processors)
 
 
 def processors_are_kept_busy() -> bool:

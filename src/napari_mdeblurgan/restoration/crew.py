@@ -4,7 +4,7 @@ getting memory from the system anew costs small images dear.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,12 +23,19 @@ class Crew:
     """Threads that read, one that works and one that writes; used in a ``with`` block, within
     which pages of maps that are gone are lent again, and at whose end the threads are gone and what
     memory they leave free is the system's again.
+
+    Parameters
+    ----------
+    settle : callable, optional
+        Called by each of the threads when it starts.
     """
 
-    def __init__(self) -> None:
-        self.readers = [ThreadPoolExecutor(1, "reading") for _ in range(MOST_READERS)]
-        self.worker = ThreadPoolExecutor(1, "working")
-        self.writer = ThreadPoolExecutor(1, "writing")
+    def __init__(self, settle: Callable[[], None] | None = None) -> None:
+        def thread(name: str) -> ThreadPoolExecutor:
+            return ThreadPoolExecutor(1, name, initializer=settle)
+
+        self.readers = [thread("reading") for _ in range(MOST_READERS)]
+        self.worker, self.writer = thread("working"), thread("writing")
         self._pages = reused_pages()
 
     def __enter__(self) -> Crew:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.intensity import Window, fill
+from napari_mdeblurgan.restoration.lanes import turn
 from napari_mdeblurgan.restoration.memory import when_released
 from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -45,14 +44,7 @@ _NO_NUMBERS = (
     "a GPU, the CPU."
 )
 
-_ONE_AT_A_TIME: dict[
-    int, threading.Lock
-] = {}  # by process: in the child of a fork nobody lets go of the parent's
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
-
-
-def _lock() -> threading.Lock:
-    return _ONE_AT_A_TIME.setdefault(os.getpid(), threading.Lock())
 
 
 def network_on(model: Model, device: str) -> Network:
@@ -218,7 +210,7 @@ def _maps(
     apart = plan.device == "cpu" and len(batch) > 1
     through = _side_by_side if apart else _together
     try:
-        with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
+        with turn(), exact_float32(), torch.device("cpu"), torch.inference_mode():
             return through(stages, names, batch, plan)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):

@@ -15,6 +15,7 @@ from napari_mdeblurgan.errors import FileError
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
+PNG_LEVEL = 3  # of compression: twice as fast as the usual 6, and a tenth larger
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
 _BMP_START = b"BM"

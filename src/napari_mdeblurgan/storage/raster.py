@@ -23,7 +23,12 @@ from napari_mdeblurgan.storage.geometry import (
     size_from_density,
 )
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.pillow import PNG_SIGNATURE, opened_picture, whole_pictures
+from napari_mdeblurgan.storage.pillow import (
+    PNG_LEVEL,
+    PNG_SIGNATURE,
+    opened_picture,
+    whole_pictures,
+)
 from napari_mdeblurgan.storage.provenance import PNG_KEY, software_of
 from napari_mdeblurgan.storage.several import ImageList, chosen
 
@@ -196,4 +201,4 @@ def write_png(path: Path, image: Micrograph) -> None:
     text = PngInfo()
     text.add_text(PNG_KEY, software_of(image))
     with replacing(path) as handle:
-        Image.fromarray(data).save(handle, "PNG", pnginfo=text, **options)
+        Image.fromarray(data).save(handle, "PNG", pnginfo=text, compress_level=PNG_LEVEL, **options)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.storage.pillow import PNG_LEVEL
 from napari_mdeblurgan.trust.choice import LEGEND
 from napari_mdeblurgan.trust.maps import TrustMap
 
@@ -59,7 +60,7 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
         bar = figure.colorbar(drawn, ax=axes, ticks=list(LEGEND), shrink=0.9)
         bar.ax.set_yticklabels(list(LEGEND.values()))
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI)
+    figure.savefig(file, format="png", dpi=_DPI, pil_kwargs={"compress_level": PNG_LEVEL})
     return file.getvalue()
 
 

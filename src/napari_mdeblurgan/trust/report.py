@@ -19,6 +19,7 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.before_after import comparison
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.plain_text import for_metadata
+from napari_mdeblurgan.storage.pillow import PNG_LEVEL
 from napari_mdeblurgan.trust.assess import Assessment
 from napari_mdeblurgan.trust.consistency import NOTABLE
 from napari_mdeblurgan.trust.domain import in_shares
@@ -221,7 +222,9 @@ def _length(pixels: float, pixel_size: float | None, unit: str) -> str:
 
 def _before_after(report: Report) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(comparison(report.before, report.after)).save(file, format="PNG", optimize=True)
+    Image.fromarray(comparison(report.before, report.after)).save(
+        file, format="PNG", compress_level=PNG_LEVEL
+    )
     return file.getvalue()
 
 
