@@ -274,3 +274,14 @@ def run(
         return int(stop.value.code or 0), captured.out, captured.err
 
     return command
+
+
+@pytest.fixture
+def processors(request: pytest.FixtureRequest) -> Iterator[int]:
+    """As many as torch thinks that there are."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)

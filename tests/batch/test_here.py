@@ -1,4 +1,6 @@
-"""Three images of a batch at a time in this process: one is read, one restored, one written."""
+"""Several images of a batch at a time in this process: one is read, one or some are restored, one
+is written.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,8 @@ from napari_mdeblurgan.storage import read_image
 from .conftest import LARGE, grey, names_in, write
 
 IN_TIME_S = 60
+one_or_two = pytest.mark.parametrize("processors", [1, 2], indirect=True)
+two_processors = pytest.mark.parametrize("processors", [2], indirect=True)
 
 
 class Stages:
@@ -119,6 +123,8 @@ def test_an_image_ends_while_the_next_one_is_in_the_network(
     assert len(batch.outputs) == 4
 
 
+@one_or_two
+@pytest.mark.usefixtures("processors")
 def test_results_and_failures_of_all_stages_come_in_the_order_of_the_images(
     settings: Callable[..., BatchSettings],
     tmp_path: Path,
@@ -184,6 +190,8 @@ def test_an_image_that_changes_while_it_is_still_read_at_its_turn_is_read_anew(
     assert_restored(batch, data, tiny_model(1))
 
 
+@one_or_two
+@pytest.mark.usefixtures("processors")
 def test_closing_ends_all_stages_and_leaves_nothing_that_has_no_name(
     settings: Callable[..., BatchSettings],
     restored: Callable[..., Batch],
@@ -201,7 +209,7 @@ def test_closing_ends_all_stages_and_leaves_nothing_that_has_no_name(
         steps.close()
         assert not batch.outputs
     threads = {thread.name.partition("_")[0] for thread in threading.enumerate()}
-    assert not threads & {"opening", "network", "keeping", "reading", "working", "writing"}
+    assert not threads & {"opening", "lane", "keeping", "reading", "working", "writing"}
     left = [path for path in (tmp_path / "out" / WORK).rglob("*") if path.is_file()]
     assert [path.name for path in left] == ["lock"]
     assert len(restored(paths).outputs) == 4
@@ -234,6 +242,56 @@ def test_the_time_of_an_image_begins_when_the_one_before_it_has_ended(
     seconds = [step.news.seconds for step in steps if step.news is not None]
     assert min(seconds) >= 0
     assert sum(seconds) <= steps[-1].seconds
+
+
+@two_processors
+@pytest.mark.usefixtures("processors")
+def test_small_images_are_in_the_network_at_the_same_time_to_the_same_bits(
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    stages: Stages,
+    tiny_model: Callable[..., Model],
+) -> None:
+    gates = stages.hold("making", "0"), stages.hold("making", "1")
+    with open_batch(some(tmp_path / "in"), tmp_path / "out", settings()) as batch:
+        steps = batch.steps()
+        for name in "01":
+            until(stages.begun("making", name), lambda: next(steps))
+        assert len(next(steps).current) == 2
+        assert not stages.begun("making", "2").is_set()
+        gates[1].set()
+        assert not next(steps).done
+        gates[0].set()
+        for _ in steps:
+            pass
+    assert [path.name for path in batch.outputs] == [f"{n}.ome.tif" for n in range(4)]
+    for seed, path in enumerate(batch.outputs):
+        expected = restore(
+            grey(24, 28, seed=seed), tiny_model(1), device="cpu", precision="float32"
+        )
+        assert np.array_equal(read_image(path).data, expected)
+
+
+@two_processors
+@pytest.mark.usefixtures("processors")
+def test_an_image_that_takes_all_processors_is_in_the_network_alone(
+    settings: Callable[..., BatchSettings], tmp_path: Path, stages: Stages
+) -> None:
+    paths = some(tmp_path / "in", 3)
+    write(paths[1], grey(16, 700))
+    gates = [stages.hold("making", name) for name in "01"]
+    with open_batch(paths, tmp_path / "out", settings(tile=None)) as batch:
+        steps = batch.steps()
+        for name, after in (("0", "1"), ("1", "2")):
+            until(stages.begun("making", name), lambda: next(steps))
+            until(stages.begun("readying", after), lambda: next(steps))
+            for _ in range(3):
+                next(steps)
+            assert not stages.begun("making", after).is_set()
+            gates.pop(0).set()
+        for _ in steps:
+            pass
+    assert len(batch.outputs) == 3
 
 
 def test_all_images_have_the_same_threads_and_memory_is_given_back_once(

@@ -15,16 +15,6 @@ from napari_mdeblurgan.network.block_threads import OneByOne, block_threads, blo
 from napari_mdeblurgan.network.stages import _blocks
 from napari_mdeblurgan.stopping import Meter, Stopped, look_up, metered, portion, stoppable
 
-
-@pytest.fixture
-def processors(request: pytest.FixtureRequest) -> Iterator[int]:
-    """As many as torch thinks that there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 two_processors = pytest.mark.parametrize("processors", [2], indirect=True)
 
 
