@@ -44,7 +44,7 @@ from napari_mdeblurgan.pipeline import (
 )
 from napari_mdeblurgan.restoration.lanes import Lane, small_lanes
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
-from napari_mdeblurgan.restoration.tile_size import side_by_side
+from napari_mdeblurgan.restoration.tile_size import tiles_at_a_time
 from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.stopping import Attended, Stopped, heeding
 from napari_mdeblurgan.storage import Micrograph
@@ -85,7 +85,7 @@ class _Small:
     def apart(self) -> bool:
         """Whether others go through beside it."""
         plan = self.ready.planned.plan
-        return side_by_side(plan.grid.edge, plan.device, plan.precision) > 1
+        return tiles_at_a_time(plan.grid.edge, plan.device, plan.precision) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from napari_mdeblurgan.restoration.inference import apply, prepare, strips
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.tile_size import side_by_side
+from napari_mdeblurgan.restoration.tile_size import tiles_at_a_time
 from napari_mdeblurgan.restoration.tiling import Region, Tile
 from napari_mdeblurgan.stopping import portion
 
@@ -57,7 +57,7 @@ def ensemble(
     shape = height * plan.factor, width * plan.factor, 3 if plan.rgb else 1
     mean, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     todo, done = _laid(tile, plan), 0
-    at_a_time = side_by_side(tile.edge, plan.device, plan.precision)
+    at_a_time = tiles_at_a_time(tile.edge, plan.device, plan.precision)
     while some := list(islice(todo, at_a_time)):
         batch = [
             prepare(orientation.laid(around[_slices(region)]), turned, plan, window)

@@ -70,7 +70,7 @@ def fitting_tile(
     )
 
 
-def side_by_side(tile: int, device: str, precision: str) -> int:
+def tiles_at_a_time(tile: int, device: str, precision: str) -> int:
     """How many tiles of an edge go through the network at a time on a processor, in threads of
     their own; large ones by themselves, with a thread for each of their blocks.
     """
@@ -82,10 +82,10 @@ def side_by_side(tile: int, device: str, precision: str) -> int:
 
 def fitting_batch(card: ModelCard, tile: int, device: str, precision: str) -> int:
     """How many tiles of an edge go through the network at a time: on a GPU up to eight, on a
-    processor see `side_by_side`.
+    processor see `tiles_at_a_time`.
     """
     if device == "cpu":
-        return side_by_side(tile, device, precision)
+        return tiles_at_a_time(tile, device, precision)
     return max(
         1, min(LARGEST_BATCH, int(_memory(device) // _needed(card, tile, device, precision)))
     )
