@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from scipy import sparse
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.restoration.arrays import as_array, check_order
+from napari_mdeblurgan.restoration.arrays import as_array, check_order, read
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.storage import open_image
 
 
 class Labelled:
@@ -204,3 +207,23 @@ def test_a_picture_of_pillow_whose_numbers_are_no_colours_is_refused(mode: str) 
         as_array(colours.convert(mode))
     assert as_array(colours).shape == (30, 20, 3)
     assert as_array(Image.fromarray(np.full((30, 20), 40_000, np.uint16))).max() == 40_000
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_plane_of_many_in_a_file_is_read_without_looking_through_all_others(
+    compression: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 4000, (7, 30, 40)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, compression=compression, metadata=None)
+    data = open_image(tmp_path / "stack.tif").data
+    changed = [data + 1, data[1:], da.rechunk(data, (2, 30, 40))]
+    parts = [read(each, (1, slice(3, 9), slice(None))) for each in changed]
+    for part, expected in zip(parts, (stack[1] + 1, stack[2], stack[1]), strict=True):
+        assert np.array_equal(part, expected[3:9])
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("dask was asked")
+
+    monkeypatch.setattr(da.Array, "compute", asked)
+    assert np.array_equal(read(data, (5, slice(3, 9))), stack[5, 3:9])
+    assert np.array_equal(read(data, (-1, slice(None), slice(30, 40))), stack[6, :, 30:])

@@ -10,7 +10,7 @@ import numpy as np
 from dask.local import get_sync
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.storage.lazy_arrays import by_block
+from napari_mdeblurgan.storage.lazy_arrays import by_block, stored_in
 
 _MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
 
@@ -126,7 +126,8 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     ImageError
         If numpy cannot take it, as what lies in the memory of a GPU.
     """
-    part = image[index]
+    stored = stored_in(image)
+    part = image[index] if stored is None else stored[index]
     if hasattr(part, "compute"):
         return part.compute(scheduler=get_sync)  # type: ignore[no-any-return]
     try:
