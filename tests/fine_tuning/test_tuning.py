@@ -229,6 +229,21 @@ def test_a_process_whose_parent_is_gone_saves_the_best_and_ends(begun):
     assert not folder.lock.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a POSIX process")
+def test_a_process_that_nobody_hears_any_more_saves_the_best_and_ends(begun):
+    folder = begun(steps=100_000)
+    command = [sys.executable, "-m", "napari_mdeblurgan.fine_tuning.worker", str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            if json.loads(line)["kind"] == "step":
+                break
+        process.stdout.close()  # as when the viewer has ended
+        process.stdin.close()
+        assert process.wait(120) == 0
+    assert "tuned" in [card.name for card in list_models()]
+    assert folder.comparison.exists()
+
+
 def test_a_batch_that_is_no_number_lowers_the_rate_and_the_last_good_weights_go_on(
     begun, monkeypatch
 ):

@@ -157,10 +157,12 @@ def test_one_that_the_user_has_put_elsewhere_stays_there(viewer: Viewer, qtbot: 
 
 def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -> None:
     window = viewer.window._qt_window
+    window.resize(*SCREEN)
     window.show()
     for name in NAMES:
         viewer.window.add_plugin_dock_widget(PLUGIN, name)
         qtbot.wait(100)
+        assert (window.width(), window.height()) == SCREEN
     docks = [dock(viewer, name) for name in NAMES]
     qtbot.waitUntil(lambda: set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:]))
     qtbot.waitUntil(lambda: window.minimumSizeHint().height() <= SCREEN[1], timeout=20_000)

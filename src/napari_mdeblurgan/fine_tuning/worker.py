@@ -29,8 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def tell(kind: str, **values: Any) -> None:
-    """One event: a line of JSON."""
-    print(json.dumps({"kind": kind, **values}), flush=True)
+    """One event: a line of JSON; nobody hears it any more when the process that started it has
+    ended.
+    """
+    try:
+        print(json.dumps({"kind": kind, **values}), flush=True)
+    except OSError:  # a broken pipe, by another name on Windows
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(folder: Path) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 PROVIDER = "M-Deblurgan"
+_PLACE = QEvent.Type(QEvent.registerEventType())
+_FIRST = 1  # Qt's HighEventPriority, as a number, which every binding takes
 _LOOK_MS = 100  # between two looks at whether a wait was interrupted
 
 
@@ -146,7 +148,8 @@ class LifeWatch(QObject):
     ) -> None:
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
-        self._docked = self._closed = self._placed = self._just_shown = False
+        self._docked = self._closed = self._placed = False
+        self._just_shown = True
         self._left_alone = LeftAlone(widget)
         _watches.add(self)
         widget.installEventFilter(self)
@@ -158,21 +161,30 @@ class LifeWatch(QObject):
             if event.type() == QEvent.Type.Show:
                 self._left_alone.look()
                 self._just_shown = True
-                QTimer.singleShot(
-                    0, self._settle
-                )  # napari has first to end what it does with the new dock
+                QTimer.singleShot(0, self._settle)
                 self._on_show()
+            elif event.type() == QEvent.Type.ShowToParent:  # napari is at work at the new dock
+                # when that is done, and before the window is laid out, which would grow to hold
+                # one dock below the other, also beyond the screen, and stay so
+                QCoreApplication.postEvent(self, QEvent(_PLACE), _FIRST)
             elif event.type() == QEvent.Type.ParentChange:
                 self._reparented(self._widget.parent() is not None)
             elif event.type() == QEvent.Type.Close:
                 self._close()
         return False
 
+    def customEvent(self, _: QEvent | None) -> None:
+        """See Qt."""
+        self._place()
+
     def _settle(self) -> None:
+        self._just_shown = False
+        self._place()
+
+    def _place(self) -> None:
         """Make a new dock a tab of an own dock that is there already, by a title that fits a tab,
         and notice from then on when it comes to the front, of which Qt tells a dock alone.
         """
-        self._just_shown = False
         if self._widget is None or self._closed or self._placed:
             return
         self._placed = True
