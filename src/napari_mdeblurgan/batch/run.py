@@ -410,6 +410,8 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
 def _opened(
     sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe
 ) -> Batch:
+    if not sources:
+        raise FileError("No image is named; name files, folders or patterns.")
     own = results_in(folder.manifest, folder.path)
     sources = [source for source in sources if source.key not in own]
     if not sources:
