@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -104,3 +107,32 @@ def test_threads_do_not_share_what_they_hold() -> None:
 def test_no_room_is_an_error_of_memory() -> None:
     with pytest.raises(MemoryError, match="no memory for a map"):
         lent_pages(2**62)
+
+
+FORKS = """
+import os, threading
+from napari_mdeblurgan.lent_pages import _pages, lent_pages
+
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with _pages._lock:
+        held.set()
+        done.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if not child:
+    lent_pages(1)
+    os._exit(0)
+status = os.waitpid(child, 0)[1]
+done.set()
+raise SystemExit(status)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_the_child_of_a_fork_lends_pages_though_a_thread_of_the_parent_was_lending_some() -> None:
+    forked = [sys.executable, "-W", "ignore", "-c", FORKS]
+    assert subprocess.run(forked, timeout=60, check=False).returncode == 0

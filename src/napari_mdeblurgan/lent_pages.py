@@ -8,6 +8,7 @@ ones where the system has such.
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 import threading
 import weakref
@@ -44,9 +45,13 @@ class _Pages:
     """All pages: those that are lent, and those that wait."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a map may go at any time, while this thread holds it, too
+        self.unlock()
         self._keepers = self._lent = self._most = 0
         self._free: list[mmap.mmap] = []
+
+    def unlock(self) -> None:
+        """Take a lock that nobody holds."""
+        self._lock = threading.RLock()  # a map may go at any time, while this thread holds it, too
 
     def keep(self, change: int) -> None:
         """Have one more, or one less, to keep pages for."""
@@ -102,3 +107,5 @@ def _mapped(size: int) -> mmap.mmap:
 
 
 _pages = _Pages()
+if hasattr(os, "register_at_fork"):  # in the child nobody lets go of what a thread held
+    os.register_at_fork(after_in_child=_pages.unlock)

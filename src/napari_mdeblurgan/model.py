@@ -85,7 +85,7 @@ def read_card(path: str | Path) -> ModelCard:
     ModelError
         If the file is missing, a pickle, damaged, from a newer version, or its card is unfit.
     """
-    path = at_home(path)
+    path = local_path(path)
     with open_model_file(path) as file:
         return card_of(read_header(file, path.name), path.name)
 
@@ -228,7 +228,7 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
     """
     from safetensors.numpy import save
 
-    path = at_home(path)
+    path = local_path(path)
     if path.suffix != SUFFIX:
         raise ModelError(
             f"A model is saved as a {SUFFIX} file, not as {path.name!r}; change the file's name."

@@ -4,6 +4,7 @@ of this machine.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -20,8 +21,13 @@ def local_path(given: str | Path) -> Path:
     Raises
     ------
     FileError
-        If it is an address, such as one of the web.
+        If it is an address, such as one of the web, or no path at all.
     """
+    if not isinstance(given, str | os.PathLike):
+        raise FileError(
+            f"This {type(given).__name__} is no path; give that of a file or a folder, as text or "
+            "as a `Path`."
+        )
     path = at_home(given)
     if (address := ADDRESS.match(str(given))) and not path.exists():
         scheme, rest = address[1], str(given)[address.end() :]

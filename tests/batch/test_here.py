@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.batch import Batch, BatchSettings, here, open_batch
+from napari_mdeblurgan.batch import Batch, BatchSettings, Success, here, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.output_folder import WORK
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.lanes import Lane
 from napari_mdeblurgan.storage import read_image
 
 from .conftest import LARGE, grey, names_in, write
@@ -234,7 +236,7 @@ def test_a_large_image_is_made_alone_between_small_ones(
     assert alone[-1] == (1, False)
 
 
-def test_the_time_of_an_image_begins_when_the_one_before_it_has_ended(
+def test_the_times_of_the_images_are_not_more_than_all_of_it_took(
     settings: Callable[..., BatchSettings], tmp_path: Path
 ) -> None:
     with open_batch(some(tmp_path / "in"), tmp_path / "out", settings()) as batch:
@@ -311,3 +313,26 @@ def test_all_images_have_the_same_threads_and_memory_is_given_back_once(
     assert len(threads) == 4
     assert len(set(threads)) == 1
     assert released == [4]
+
+
+def test_images_that_go_through_the_network_side_by_side_share_the_time(
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    stages: Stages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(here, "small_lanes", lambda: [Lane(1), Lane(1)])
+    monkeypatch.setattr(here._Small, "apart", True)
+    paths = [write(tmp_path / "in" / f"{n}.tif", grey(8, 8).astype(np.uint8)) for n in "ab"]
+    held = [stages.hold("making", name) for name in "ab"]
+    seconds = []
+    with open_batch(paths, tmp_path / "out", settings()) as batch:
+        for step in batch.steps():
+            if stages.begun("making", "b").is_set() and not held[0].is_set():
+                time.sleep(0.6)  # both are under way
+                for each in held:
+                    each.set()
+            if isinstance(step.news, Success):
+                seconds.append(step.news.seconds)
+    assert len(seconds) == 2
+    assert min(seconds) >= 0.3

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.batch import find_sources
-from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.batch import find_sources, open_batch, open_watch
+from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.model import load_model, read_card
+from napari_mdeblurgan.storage import Micrograph, images_in, read_image, write_image
 
 from .conftest import grey, write
 
@@ -89,3 +91,30 @@ def test_results_within_the_folder_of_inputs_are_no_inputs(tmp_path: Path) -> No
 def test_what_is_not_there_is_said_before_any_work(tmp_path: Path, given: str, words: str) -> None:
     with pytest.raises(FileError, match=words):
         find_sources([tmp_path / given])
+
+
+@pytest.mark.parametrize("given", [[grey(8, 8)], grey(8, 8), [b"a.tif"], None, 3])
+def test_what_is_no_path_is_said_in_a_sentence(given: object, tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"is no path; name files.*Micrograph\(array"):
+        open_batch(given, tmp_path / "out")  # type: ignore[arg-type]
+
+
+def test_where_nothing_is_named_that_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="No image is named"):
+        open_batch([], tmp_path / "out")
+    with pytest.raises(FileError, match="No folder to watch is named"):
+        open_watch([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", [None, 3, b"a.tif"])
+def test_no_file_is_read_or_written_of_what_is_no_path(given: Any) -> None:
+    for work in (read_image, images_in, load_model, read_card):
+        with pytest.raises(FileError, match=f"This {type(given).__name__} is no path"):
+            work(given)
+    with pytest.raises(FileError, match=f"This {type(given).__name__} is no path"):
+        write_image(given, Micrograph(grey(8, 8), "YX"))
+
+
+def test_a_list_is_no_image() -> None:
+    with pytest.raises(ImageError, match=r"This list is no array; pass `numpy\.asarray\(image\)`"):
+        Micrograph([[1, 2], [3, 4]], "YX")

@@ -4,8 +4,10 @@ fills.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -399,3 +401,14 @@ def test_what_is_begun_anew_with_other_chunks_is_written_with_them(
         writer.write((), 0, 0, np.ones((chunk, chunk), np.float32))
         assert (np.asarray(writer.levels[0][:chunk, :chunk]) == 1).all()
     assert writer.is_done((), 0, 0, chunk, chunk)
+
+
+def test_an_image_is_written_where_files_have_no_second_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", refused)
+    write_image(tmp_path / "a.ome.zarr", Micrograph(PLANE, "YX"))
+    assert np.array_equal(read_image(tmp_path / "a.ome.zarr").data, PLANE)

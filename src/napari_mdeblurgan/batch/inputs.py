@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
@@ -94,7 +95,10 @@ def find_sources(
     """
     barred = None if output is None else Path(os.path.realpath(at_home(output)))
     found: dict[str, Source] = {}
-    for each in (inputs,) if isinstance(inputs, Input) else inputs:
+    named: Iterable[Any] = (inputs,)
+    if isinstance(inputs, Iterable) and not isinstance(inputs, Input):
+        named = inputs
+    for each in named:
         if isinstance(each, Micrograph):
             source = _handed_over(each, found)
             found[source.key] = source
@@ -103,6 +107,11 @@ def find_sources(
             source = _source(each, each.path.parent)
             found.setdefault(source.key, source)
             continue
+        if not isinstance(each, str | Path):
+            raise FileError(
+                f"This {type(each).__name__} is no path; name files, folders or patterns, and hand "
+                'an image over as `Micrograph(array, "YX")`.'
+            )
         for path, base in _paths(each, barred):
             for one in listed_images(path, image):
                 source = _source(one, base)

@@ -162,8 +162,19 @@ class Batch:
         )
         meter = BatchMeter(sum(item.seen.size for item in self.items), before)
         current: dict[str, str] = {}
-        began: dict[str, float] = {}
+        took: dict[str, float] = {}
+        counted = time.perf_counter()
         workers: int | None = None
+
+        def count() -> None:
+            """Give the time since the last count to the images under way; those that share a
+            process share it.
+            """
+            nonlocal counted
+            now = time.perf_counter()
+            for key in took:
+                took[key] += (now - counted) / (len(took) if self._here else 1)
+            counted = now
 
         def progress(news: Success | Failure | None = None) -> BatchProgress:
             return BatchProgress(
@@ -186,7 +197,8 @@ class Batch:
                 match step:
                     case Begun(item):
                         current[item.source.key] = item.source.name
-                        began[item.source.key] = time.perf_counter()
+                        count()
+                        took[item.source.key] = 0.0
                         yield progress()
                     case Advanced():
                         workers = step.workers
@@ -194,11 +206,9 @@ class Batch:
                             meter.advance(step.item.source.key, step.item.seen.size, step.progress)
                         yield progress()
                     case Ended(item, outcome):
-                        seconds = time.perf_counter() - began.pop(item.source.key)
-                        news = self._concluded(item, outcome, seconds)
+                        count()
+                        news = self._concluded(item, outcome, took.pop(item.source.key))
                         current.pop(item.source.key)
-                        if self._here:  # the next one has come to its turn before this ended
-                            began = dict.fromkeys(began, time.perf_counter())
                         pixels = outcome.pixels if isinstance(outcome, Product) else None
                         meter.end(item.source.key, item.seen.size, pixels)
                         yield progress(news)
@@ -400,6 +410,8 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
 def _opened(
     sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe
 ) -> Batch:
+    if not sources:
+        raise FileError("No image is named; name files, folders or patterns.")
     own = results_in(folder.manifest, folder.path)
     sources = [source for source in sources if source.key not in own]
     if not sources:

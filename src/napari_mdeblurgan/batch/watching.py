@@ -20,6 +20,7 @@ from napari_mdeblurgan.batch.progress import BatchProgress
 from napari_mdeblurgan.batch.run import Batch, open_empty_batch
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.storage.formats import format_of
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.trust.verdict import Verdict
@@ -227,7 +228,9 @@ def open_watch(
         In one sentence, if a folder does not exist, or as from `open_batch`.
     """
     watched = (inputs,) if isinstance(inputs, str | Path) else tuple(inputs)
-    candidates(watched, Path(output))
+    if not watched:
+        raise FileError("No folder to watch is named; name at least one.")
+    candidates(watched, local_path(output))
     return Watch(open_empty_batch(output, settings or BatchSettings()), watched)
 
 

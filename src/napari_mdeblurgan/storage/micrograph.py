@@ -107,6 +107,10 @@ class Micrograph:
 
     def __post_init__(self) -> None:
         axes = self.axes
+        if not hasattr(self.data, "ndim"):
+            raise ImageError(
+                f"This {type(self.data).__name__} is no array; pass `numpy.asarray(image)`."
+            )
         if len(axes) != self.data.ndim or len(set(axes)) != len(axes):
             raise ImageError(
                 f"The axes {axes!r} do not name the {self.data.ndim} dimensions of the image, "

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import refuse_no_file
 from napari_mdeblurgan.errors import FileError, ImageError
-from napari_mdeblurgan.folders import at_home, real_path
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.block_by_block import untold
@@ -138,7 +138,7 @@ def write_image(
     ImageError
         If it is no `Micrograph`, such as a bare array.
     """
-    path = at_home(path)
+    path = local_path(path)
     if not isinstance(image, Micrograph):
         raise ImageError(
             f"This {type(image).__name__} does not say what its axes are; pass it as one that "

@@ -189,11 +189,11 @@ def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> Non
     import zarr
     from zarr.codecs import BloscCodec
 
-    from napari_mdeblurgan.storage.ome_zarr.zarr_store import prepare_blosc
+    from napari_mdeblurgan.storage.ome_zarr.zarr_store import FileStore
 
-    prepare_blosc()
+    store = FileStore(path, read_only=False)
     codec = BloscCodec(cname="zstd", clevel=CODEC_LEVEL, shuffle="bitshuffle")
-    group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
+    group = zarr.create_group(store, zarr_format=3, attributes=attributes)
     for level in range(len(layout.levels)):
         group.create_array(
             str(level),

@@ -39,8 +39,8 @@ def register_imagecodecs() -> None:
 
 
 class FileStore(LocalStore):
-    """A folder to be read, in which a pipe, a device or the like in the place of a file is refused
-    rather than waited for.
+    """A folder in which a pipe, a device or the like in the place of a file that is to be read is
+    refused rather than waited for, and which may be where files have no second names.
 
     Parameters
     ----------
@@ -71,6 +71,13 @@ class FileStore(LocalStore):
         """The same at once, where this version of zarr has it."""
         self._check(key)
         return _decodable(key, super().get_sync(key, *arguments, **options))
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write a file that is not there, under its name alone: zarr gives it a second one, which
+        exFAT and many network drives refuse. So nobody else may write here.
+        """
+        if not await self.exists(key):
+            await self.set(key, value)
 
     def _check(self, key: str) -> None:
         place = Path(self.root) / key
