@@ -20,8 +20,8 @@ from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED
 from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, micrograph, order_of
-from napari_mdeblurgan.widgets.layers.origin import made_so
 from napari_mdeblurgan.widgets.layers.placement import Placement
+from napari_mdeblurgan.widgets.layers.result_metadata import made_so
 
 LayerTuple = tuple[Any, Mapping[str, Any], str]
 
