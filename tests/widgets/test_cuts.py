@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.keep.reader import read_layers
+from napari_mdeblurgan.widgets.keep.writer import write_layers
 from napari_mdeblurgan.widgets.layers.cuts import cuts_of
 from napari_mdeblurgan.widgets.layers.placement import enlarged, placement_of
 
@@ -80,3 +83,24 @@ def test_a_result_is_cut_where_its_source_is(
     assert result.depiction == "plane"
     np.testing.assert_allclose(result.plane.position, (1, 20.5, 40.5))
     np.testing.assert_array_equal(result.custom_interpolation_kernel_2d, kernel)
+
+
+@pytest.mark.parametrize("name", ["sharp.ome.tif", "sharp.ome.zarr"])
+def test_a_saved_result_is_cut_where_it_was(tmp_path: Path, name: str) -> None:
+    result = Image(
+        np.zeros((5, 40, 60), np.uint8),
+        name="sharp",
+        depiction="plane",
+        plane=PLANE,
+        experimental_clipping_planes=[CLIPPING],
+        metadata={"mdeblurgan": {"model": "gray-x2"}},
+    )
+    write_layers(str(tmp_path / name), [result.as_layer_data_tuple()], name.removeprefix("sharp"))
+    ((data, attributes, _),) = read_layers(tmp_path / name)
+    opened = Image(data, **attributes)
+    assert opened.depiction == "plane"
+    np.testing.assert_allclose(opened.plane.as_array(), result.plane.as_array())
+    assert opened.plane.thickness == result.plane.thickness
+    (one,), (other,) = opened.experimental_clipping_planes, result.experimental_clipping_planes
+    np.testing.assert_allclose(one.as_array(), other.as_array())
+    assert one.enabled is other.enabled is False

@@ -26,7 +26,7 @@ from napari_mdeblurgan.widgets.layers.result_metadata import made_so
 LayerTuple = tuple[Any, Mapping[str, Any], str]
 
 METADATA_KEY = "mdeblurgan"  # of what a layer's metadata tell of how it was made
-LOOK = tuple(name for name in FOLLOWED if name != "rgb")
+LOOK = (*(name for name in FOLLOWED if name != "rgb"), "plane", "experimental_clipping_planes")
 SAVED_EDGE = 1024
 SHOWN_SOFTENED = "shown_softened"  # of a record: by what sigma the pixels of the file are blurred
 
