@@ -61,6 +61,22 @@ def test_micrographs_can_be_compared_and_looked_for() -> None:
     assert IMAGE in {other, IMAGE}
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".czi", ".nd2"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html>Sign in</html>", "a web page and not the file"),
+    ],
+    ids=["pointer", "page"],
+)
+def test_what_lies_in_the_place_of_a_file_is_called_by_its_name(
+    tmp_path: Path, suffix: str, content: bytes, said: str
+) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    assert said in refusal(tmp_path / f"a{suffix}")
+
+
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])
 def test_an_empty_file_is_refused(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"a{suffix}").touch()
