@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+import torch
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -53,6 +55,20 @@ def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
 def test_a_bare_array_is_not_written_as_its_axes_are_not_known(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r'ndarray does not say .*Micrograph\(array, "YX"\)'):
         write_image(tmp_path / "a.tif", STACK[0])  # type: ignore[arg-type]
+
+
+def test_a_list_or_a_tensor_is_no_image_of_a_micrograph() -> None:
+    with pytest.raises(ImageError, match=r"A list is no array .*numpy\.asarray"):
+        Micrograph(STACK[0].tolist(), "YX")
+    with pytest.raises(ImageError, match="A Tensor is no array"):
+        Micrograph(torch.zeros(8, 8), "YX")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.ome.zarr"])
+def test_an_array_of_zarr_is_written(tmp_path: Path, name: str) -> None:
+    stored = zarr.create_array(zarr.storage.MemoryStore(), data=STACK, chunks=(1, 20, 16))
+    write_image(tmp_path / name, Micrograph(stored, "ZYX"))
+    np.testing.assert_array_equal(read_image(tmp_path / name).data, STACK)
 
 
 def test_micrographs_can_be_compared_and_looked_for() -> None:
