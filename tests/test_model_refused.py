@@ -62,6 +62,14 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert told == f"{path} is not a file; give the path of a .safetensors file."
 
 
+def test_a_pointer_of_git_lfs_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "a pointer of Git LFS and not the file itself" in refusal(lambda: load_model(path))
+    path.write_text("<!DOCTYPE html><html>404</html>")
+    assert "a web page and not the file itself" in refusal(lambda: read_card(path))
+
+
 @pytest.mark.parametrize("kept", [0, 5, 8, 300, -4, -1])
 def test_a_file_cut_short_is_refused(saved: Path, kept: int) -> None:
     content = saved.read_bytes()

@@ -22,6 +22,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.stand_ins import LONGEST_START, stand_in
 
 SUFFIX = ".safetensors"
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".bin", ".tar")
@@ -133,6 +134,9 @@ def read_header(file: BinaryIO, name: str) -> Header:
         for too much.
     """
     size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if instead := stand_in(_read(file, LONGEST_START)):
+        raise ModelError(f"{name} is {instead}.")
     file.seek(0)
     start = _read(file, 8)
     length = int.from_bytes(start, "little")

@@ -7,6 +7,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
@@ -307,6 +308,7 @@ def test_another_channel_that_holds_no_numbers_is_refused(
         (None, "NoneType is no focus stack"),
         ("stack.tif", r"str is no focus stack.*read_image\(path\)\.data"),
         (np.zeros((3, 80, 80)).tolist(), "no array of numpy or dask, but a list"),
+        (zarr.zeros((3, 80, 80)), r"Array is no array of numpy or dask; pass `dask\.array"),
     ],
 )
 def test_what_is_no_focus_stack_is_refused_in_a_sentence(stack: np.ndarray, told: str) -> None:

@@ -188,3 +188,25 @@ def test_out_of_memory_quarters_the_tile_of_a_chunk(
     lazy = restore(da.from_array(image, chunks=100), model, tile=256, **wishes)
     np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), whole, rtol=0, atol=1e-5)
     assert len(failed) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "said", "window"),
+    [
+        (np.ones((20, 56), np.uint16), r"shape \(20, 56\) where it announced \(48, 56\)", None),
+        (np.ones((20, 56), np.uint16), r"shape \(20, 56\) where it announced \(48, 56\)", (0, 9)),
+        (np.ones((96, 56), np.uint16), r"shape \(96, 56\) where it announced \(48, 56\)", None),
+        (np.ones((48, 56)), "is of the type float64 where it announced uint16", None),
+        (np.ones((48, 56)), "is of the type float64 where it announced uint16", (0, 9)),
+    ],
+)
+def test_a_lazy_image_that_is_not_what_it_announced_is_refused(
+    tiny_model: Models, made: np.ndarray, said: str, window: tuple[int, int] | None
+) -> None:
+    image = da.from_delayed(dask.delayed(lambda: made)(), (48, 56), np.uint16)
+    model, wishes = tiny_model(), {"window": window}
+    with pytest.raises(ImageError, match=said):
+        restore(image, model, **wishes).compute()
+    plan = make_plan(image, model.card, **wishes)
+    with pytest.raises(ImageError, match=said):
+        list(restore_steps(image, plan, model))

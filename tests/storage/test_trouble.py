@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+import torch
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -55,10 +57,40 @@ def test_a_bare_array_is_not_written_as_its_axes_are_not_known(tmp_path: Path) -
         write_image(tmp_path / "a.tif", STACK[0])  # type: ignore[arg-type]
 
 
+def test_a_list_or_a_tensor_is_no_image_of_a_micrograph() -> None:
+    with pytest.raises(ImageError, match=r"A list is no array .*numpy\.asarray"):
+        Micrograph(STACK[0].tolist(), "YX")
+    with pytest.raises(ImageError, match="A Tensor is no array"):
+        Micrograph(torch.zeros(8, 8), "YX")
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.ome.zarr"])
+def test_an_array_of_zarr_is_written(tmp_path: Path, name: str) -> None:
+    stored = zarr.create_array(zarr.storage.MemoryStore(), data=STACK, chunks=(1, 20, 16))
+    write_image(tmp_path / name, Micrograph(stored, "ZYX"))
+    np.testing.assert_array_equal(read_image(tmp_path / name).data, STACK)
+
+
 def test_micrographs_can_be_compared_and_looked_for() -> None:
     other = Micrograph(STACK[0], "YX")
     assert other != IMAGE
     assert IMAGE in {other, IMAGE}
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".czi", ".nd2"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>\n<html>Sign in</html>", "a web page and not the file"),
+    ],
+    ids=["pointer", "page"],
+)
+def test_what_lies_in_the_place_of_a_file_is_called_by_its_name(
+    tmp_path: Path, suffix: str, content: bytes, said: str
+) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    assert said in refusal(tmp_path / f"a{suffix}")
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg", ".bmp"])

@@ -95,6 +95,11 @@ def check_channels(stacks: Any) -> None:
 
 
 def _check_is_stack(stack: Any) -> None:
+    if hasattr(stack, "shape") and not hasattr(stack, "__len__"):  # as zarr's
+        raise ImageError(
+            f"This {type(stack).__name__} is no array of numpy or dask; pass "
+            "`dask.array.from_array(stack)`, or `numpy.asarray(stack)`."
+        )
     if isinstance(stack, str | bytes) or not hasattr(stack, "__len__"):
         raise ImageError(
             f"This {type(stack).__name__} is no focus stack; pass an array of the axes (planes, y, "

@@ -124,12 +124,13 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     Raises
     ------
     ImageError
-        If numpy cannot take it, as what lies in the memory of a GPU.
+        If numpy cannot take it, as what lies in the memory of a GPU, or it is not what the lazy
+        array has announced.
     """
     stored = stored_in(image)
     part = image[index] if stored is None else stored[index]
     if hasattr(part, "compute"):
-        return part.compute(scheduler=get_sync)  # type: ignore[no-any-return]
+        return as_announced(part.compute(scheduler=get_sync), part.shape, part.dtype)
     try:
         return np.asarray(part)
     except TypeError as error:
@@ -137,6 +138,27 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
             f"This {type(image).__name__} cannot be read: {error}; pass an array of numbers in "
             "memory that numpy can take."
         ) from error
+
+
+def as_announced(part: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A part of a lazy array as it was made. dask believes what it is told of shapes and types.
+
+    Raises
+    ------
+    ImageError
+        If it has another shape, or real numbers where the array has announced whole ones.
+    """
+    if part.shape != tuple(shape):
+        raise ImageError(
+            f"A part of the lazy image has the shape {part.shape} where it announced "
+            f"{tuple(shape)}; put together what is of one size, and restore others by themselves."
+        )
+    if part.dtype.kind == "f" and np.dtype(dtype).kind in "biu":
+        raise ImageError(
+            f"A part of the lazy image is of the type {part.dtype} where it announced {dtype}; "
+            "tell dask the right `dtype`."
+        )
+    return part
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import dask
 import numpy as np
 from dask.utils import SerializableLock
 
-from napari_mdeblurgan.restoration.arrays import Cutout
+from napari_mdeblurgan.restoration.arrays import Cutout, as_announced
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.operations import RESULT, restoring_operation
@@ -134,6 +134,9 @@ def _restore_chunk(
         )
         for line, cuts in zip(parts, crops, strict=True)
     ]
-    image = Cutout(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
+    y, x = tile.y.source, tile.x.source
+    shape = (y.stop - y.start, x.stop - x.start, *plan.colours)
+    pixels = as_announced(np.concatenate(rows, axis=0), shape, plan.dtype)
+    image = Cutout(pixels, y.start, x.start)
     operation = restoring_operation(image, plan, windows, model)
     return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

@@ -14,6 +14,7 @@ import psutil
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import no_file
 from napari_mdeblurgan.outputs import local_path
+from napari_mdeblurgan.stand_ins import LONGEST_START, stand_in
 from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import (
@@ -274,6 +275,10 @@ def _format(path: Path) -> FileFormat:
         )
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
+    with path.open("rb") as file:
+        instead = stand_in(file.read(LONGEST_START))
+    if instead:
+        raise FileError(f"{path} is {instead}.")
     if found is ZARR_FORMAT:
         raise FileError(f"{path} is a file, but zarr is a folder; unpack it first.")
     return found

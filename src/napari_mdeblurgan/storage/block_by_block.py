@@ -36,7 +36,8 @@ def natural_edges(image: Micrograph) -> tuple[int, int]:
     chunks = getattr(image.data, "chunks", None)
     if chunks is None:
         return USUAL_EDGE, USUAL_EDGE
-    edges = [chunks[image.axes.index(axis)] for axis in "YX"]
+    along_yx = (chunks[image.axes.index(axis)] for axis in "YX")
+    edges = [(each,) if isinstance(each, int) else each for each in along_yx]  # of zarr one number
     regular = all(
         len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in _EDGES
         for along in edges

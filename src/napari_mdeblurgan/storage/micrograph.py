@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+import numpy as np
+
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, is_scale, unit_of_length
@@ -107,9 +109,10 @@ class Micrograph:
 
     def __post_init__(self) -> None:
         axes = self.axes
-        if not hasattr(self.data, "ndim"):
+        if not isinstance(getattr(self.data, "dtype", None), np.dtype):
             raise ImageError(
-                f"This {type(self.data).__name__} is no array; pass `numpy.asarray(image)`."
+                f"A {type(self.data).__name__} is no array of numpy, dask or zarr; pass "
+                "`numpy.asarray(data)`."
             )
         if len(axes) != self.data.ndim or len(set(axes)) != len(axes):
             raise ImageError(

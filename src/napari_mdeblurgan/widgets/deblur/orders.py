@@ -14,6 +14,7 @@ from napari_mdeblurgan.widgets.deblur.scan_layers import ScanOptions
 from napari_mdeblurgan.widgets.layers import view
 from napari_mdeblurgan.widgets.layers.appearance import appearance_of
 from napari_mdeblurgan.widgets.layers.axes import arranged
+from napari_mdeblurgan.widgets.layers.cuts import cuts_of
 from napari_mdeblurgan.widgets.layers.origin import file_of
 from napari_mdeblurgan.widgets.layers.placement import placement_of
 from napari_mdeblurgan.widgets.layers.view import full_resolution, image_shape
@@ -64,6 +65,7 @@ def job_on(
         device=device,
         placement=placement,
         look=appearance_of(source),
+        cuts=cuts_of(source, placement),
         file=file_of(source),
         **part,
     )

@@ -12,12 +12,8 @@ from weakref import WeakKeyDictionary, ref
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.layers import view
-from napari_mdeblurgan.widgets.layers.origin import (
-    is_result_layer,
-    keeping_trust,
-    made_so,
-    proposed_place,
-)
+from napari_mdeblurgan.widgets.layers.origin import is_result_layer, proposed_place
+from napari_mdeblurgan.widgets.layers.result_metadata import keeping_trust, made_so
 from napari_mdeblurgan.widgets.layers.result_pairs import Pairs
 from napari_mdeblurgan.widgets.runs import trust
 from napari_mdeblurgan.widgets.runs.results import clean_name

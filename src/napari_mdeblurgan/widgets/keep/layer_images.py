@@ -20,13 +20,13 @@ from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED
 from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, micrograph, order_of
-from napari_mdeblurgan.widgets.layers.origin import made_so
 from napari_mdeblurgan.widgets.layers.placement import Placement
+from napari_mdeblurgan.widgets.layers.result_metadata import made_so
 
 LayerTuple = tuple[Any, Mapping[str, Any], str]
 
 METADATA_KEY = "mdeblurgan"  # of what a layer's metadata tell of how it was made
-LOOK = tuple(name for name in FOLLOWED if name != "rgb")
+LOOK = (*(name for name in FOLLOWED if name != "rgb"), "plane", "experimental_clipping_planes")
 SAVED_EDGE = 1024
 SHOWN_SOFTENED = "shown_softened"  # of a record: by what sigma the pixels of the file are blurred
 

@@ -27,7 +27,7 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     placement_in,
 )
 from napari_mdeblurgan.widgets.layers.axes import lazy, micrograph, put_back
-from napari_mdeblurgan.widgets.layers.origin import keeping_trust
+from napari_mdeblurgan.widgets.layers.result_metadata import keeping_trust
 from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image
 from napari_mdeblurgan.widgets.runs.outline import outline_in
 

@@ -29,6 +29,7 @@ def appearance_of(layer: Image) -> dict[str, Any]:
     keywords of `Image` too.
     """
     look = {name: getattr(layer, name) for name in FOLLOWED}
+    look["custom_interpolation_kernel_2d"] = layer.custom_interpolation_kernel_2d
     look["contrast_limits"] = tuple(layer.contrast_limits)
     look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
     return look if layer.rgb else look | {"colormap": layer.colormap}

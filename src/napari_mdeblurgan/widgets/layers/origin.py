@@ -4,9 +4,7 @@ mark in their files.
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,21 +132,6 @@ def source_name_of(layer: Layer) -> str | None:
     told = made if isinstance(made, dict) else {}
     name = (_focus(layer) or told).get("source")
     return name if isinstance(name, str) else None
-
-
-def keeping_trust(made: Mapping[str, Any], trust: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """How a layer of this shape was made, with what was found of how far it can be trusted."""
-    return {**made, "trust": trust, "assessed_values": math.prod(shape)}
-
-
-def made_so(made: Mapping[str, Any], shape: tuple[int, ...]) -> Mapping[str, Any]:
-    """How a layer of this shape was made. napari gives a projection of a result, or a plane, the
-    metadata of the result: these are known by their shape, and what was found of the whole result
-    is not told of them.
-    """
-    if made.get("assessed_values") in (None, math.prod(shape)):
-        return made
-    return {name: value for name, value in made.items() if name != "trust"}
 
 
 def _focus(layer: Layer) -> dict[str, Any] | None:

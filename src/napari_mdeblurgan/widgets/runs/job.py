@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.deblur.only_here.shape_parts import ShapePart
+    from napari_mdeblurgan.widgets.layers.cuts import Cuts
     from napari_mdeblurgan.widgets.runs.soft_results import SoftResult
     from napari_mdeblurgan.widgets.runs.trust import Trusted
 
@@ -84,6 +85,8 @@ class Job:
         The source layer's; in its `order` are the axes of `data`.
     look : dict
         Attributes that the result takes from the source layer, see `appearance_of`.
+    cuts : Cuts, optional
+        The planes that the source layer is cut along in 3-D.
     folder : Path, optional
         Where on disk the result is made; by default it is made in memory.
     seen : (tuple of int, ((y0, y1), (x0, x1))), optional
@@ -115,6 +118,7 @@ class Job:
     tile_memory_mb: int = 0
     placement: Placement
     look: dict[str, Any]
+    cuts: Cuts | None = None
     folder: Path | None = None
     seen: tuple[tuple[int, ...], Region] | None = None
     file: str | None = None
@@ -262,6 +266,7 @@ def layer_arguments(
         "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
         **placement.layer_arguments(),
         **job.look,
+        **(job.cuts.arguments(placement) if job.cuts else {}),
         **({"blending": SEEN_THROUGH} if hides and job.look.get("blending") == "opaque" else {}),
     }
 
