@@ -113,6 +113,14 @@ def test_what_is_there_is_done_first_then_what_comes_each_once(watched, tmp_path
     assert names_in(tmp_path / "out") == ["a.ome.tif", "b.ome.tif", "day2/c.ome.tif"]
 
 
+def test_a_file_that_a_link_leads_to_is_done_once(watched, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "b.tif").symlink_to("a.tif")
+    told = watched()
+    assert told.go() == ["a.ome.tif"]
+    assert told.last == Waiting(1, 0, 0)
+
+
 def test_a_file_is_restored_only_when_it_has_stopped_growing(
     watched, tmp_path: Path, clock: Clock
 ) -> None:

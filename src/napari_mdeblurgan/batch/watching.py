@@ -161,7 +161,7 @@ class Watch:
                 else f"The folder cannot be read: {error}."
             )
             return []
-        now, ready = time.monotonic(), []
+        now, ready = time.monotonic(), dict[str, Source]()
         told = now
         own: set[str] | None = None
         seen: dict[Path, _Seen] = {}
@@ -190,9 +190,10 @@ class Watch:
                 continue
             sources = sources_in(path, base, self.batch.settings.image)
             self._sources[path] = [source.key for source in sources]
-            ready += sources
+            for source in sources:  # by links, a file may be there twice
+                ready.setdefault(source.key, source)
         self._seen = seen
-        return ready
+        return list(ready.values())
 
     def _take_back(self) -> None:
         """Wait again for files that have changed while they were restored."""
