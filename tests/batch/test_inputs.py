@@ -116,5 +116,7 @@ def test_no_file_is_read_or_written_of_what_is_no_path(given: Any) -> None:
 
 
 def test_a_list_is_no_image() -> None:
-    with pytest.raises(ImageError, match=r"A list is no array of numpy, dask or zarr; pass `numpy\.asarray"):
+    with pytest.raises(
+        ImageError, match=r"A list is no array of numpy, dask or zarr; pass `numpy\.asarray"
+    ):
         Micrograph([[1, 2], [3, 4]], "YX")

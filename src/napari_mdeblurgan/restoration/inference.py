@@ -23,7 +23,7 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
-from napari_mdeblurgan.restoration.intensity import Window, fill
+from napari_mdeblurgan.restoration.intensity import HotPixels, Window, fill, hot_pixels
 from napari_mdeblurgan.restoration.lanes import turn
 from napari_mdeblurgan.restoration.memory import when_released
 from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
@@ -87,12 +87,15 @@ class Prepared:
         Which of the values that the tile restores are missing, if any.
     alpha : ndarray, (y, x), or None
         Of an image that has it.
+    hot : HotPixels or None
+        What the network is not shown, with the image's own values.
     """
 
     tile: Tile
     values: np.ndarray
     missing: np.ndarray | None
     alpha: np.ndarray | None
+    hot: HotPixels | None = None
 
 
 def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window) -> Prepared:
@@ -112,7 +115,12 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
                 [fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1
             )
             missing = gaps[tile.y.inside, tile.x.inside]
-    return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
+    alpha = block[..., 3] if plan.colours == (4,) else None
+    hot = hot_pixels(values)
+    if hot is not None:
+        values[hot.places] = hot.values
+        hot = HotPixels(hot.places, colours[hot.places])
+    return Prepared(tile, values, missing, alpha, hot)
 
 
 def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) -> list[np.ndarray]:
@@ -306,6 +314,8 @@ def finish(
         restored[rows] = window.invert(output[rows], plan.dtype)
     if prepared.missing is not None:
         restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
+    if prepared.hot is not None:
+        _put_back(prepared.hot, restored, prepared.tile, plan.factor)
     if not plan.rgb:
         return restored[..., 0]
     if prepared.alpha is not None:
@@ -313,6 +323,16 @@ def finish(
         alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]
         restored = np.concatenate([restored, alpha[..., None]], axis=-1)
     return restored
+
+
+def _put_back(hot: HotPixels, restored: np.ndarray, tile: Tile, factor: int) -> None:
+    """Give the pixels of the result that lie over hot ones the values of these."""
+    y, x, colours = hot.places
+    y, x = (at - span.inside.start for at, span in ((y, tile.y), (x, tile.x)))
+    height, width = (length // factor for length in restored.shape[:2])
+    own = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    fine = restored.reshape(height, factor, width, factor, -1)  # a view
+    fine[y[own], :, x[own], :, colours[own]] = hot.values[own, None, None]
 
 
 def strips(length: int) -> Iterator[slice]:

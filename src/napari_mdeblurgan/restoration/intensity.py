@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -18,6 +19,7 @@ SPOTS, SPOT_EDGE = 16, 256
 _BLOCK_EDGE = 2048
 _LARGEST = 1e6  # in windows: what is brighter would only cost the network its precision
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
+_LEAK = 0.12  # by how much of a point's light in the brightest pixel its neighbours differ at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,48 @@ def fill(normalised: np.ndarray, missing: np.ndarray) -> np.ndarray:
     weight = blur((~missing).astype(np.float32))
     mean = blur(np.where(missing, np.float32(0), normalised)) / np.maximum(weight, 1e-6)
     return np.where(missing, mean, normalised).astype(np.float32)
+
+
+class HotPixels(NamedTuple):
+    """Values that stand alone: they belong to the camera, or to a cosmic ray, not to the specimen.
+
+    Attributes
+    ----------
+    places : tuple of (n,) ndarray
+        Along y, x and the colours.
+    values : (n,) ndarray
+        There.
+    """
+
+    places: tuple[np.ndarray, np.ndarray, np.ndarray]
+    values: np.ndarray
+
+
+def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
+    """Single values above all eight neighbours by more than the window, while these differ from
+    each other by less than an eighth of that; with the medians of the neighbours as values. None if
+    there are none.
+
+    Parameters
+    ----------
+    normalised : ndarray
+        (y, x, colours) float32, finite.
+
+    Notes
+    -----
+    No optics do so: of a point in the middle of a pixel, blurred by σ = 0.57 pixels (NA 0.15, 1.3
+    µm), the four nearest pixels have 30 % of the light of the brightest, and those at the corners
+    9 %.
+    """
+    y, x, colours = np.nonzero(normalised[1:-1, 1:-1] > 1)
+    if not y.size:
+        return None
+    steps = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
+    around = np.stack([normalised[y + dy, x + dx, colours] for dy, dx in steps])
+    own = normalised[y + 1, x + 1, colours]
+    lowest, highest = around.min(axis=0), around.max(axis=0)
+    alone = (own - highest > 1) & (highest - lowest < _LEAK * (own - lowest))
+    if not alone.any():
+        return None
+    calm = np.median(around[:, alone], axis=0)
+    return HotPixels((y[alone] + 1, x[alone] + 1, colours[alone]), calm)

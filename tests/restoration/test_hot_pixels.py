@@ -1,0 +1,86 @@
+"""Single pixels of the camera, far brighter than any optics would let them be alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from scipy import ndimage, special
+
+from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import ensemble_steps
+from napari_mdeblurgan.restoration.intensity import hot_pixels
+from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.steps import finished
+
+HOT = ((5, 9), (31, 32), (63, 64), (64, 90), (80, 3))
+
+
+def specimen(*shape: int) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=shape)
+    smooth = ndimage.gaussian_filter(noise, (4, 4, 0)[: len(shape)])
+    return (1000 + 300 * smooth / smooth.std()).astype(np.uint16)
+
+
+def spoilt(image: np.ndarray, value: int) -> np.ndarray:
+    image = image.copy()
+    for y, x in HOT:
+        image[y, x, ...] = value
+    return image
+
+
+@pytest.mark.parametrize("value", [6000, 65535])
+def test_a_hot_pixel_stays_and_changes_nothing_around_it(value: int) -> None:
+    image, model = specimen(96, 100), load_model("gray-x2")
+    plain, found = (
+        restore(each, model, window=(200, 1900)) for each in (image, spoilt(image, value))
+    )
+    near = np.zeros(found.shape, bool)
+    for y, x in HOT:
+        assert (found[2 * y : 2 * y + 2, 2 * x : 2 * x + 2] == value).all()
+        near[max(2 * y - 6, 0) : 2 * y + 8, max(2 * x - 6, 0) : 2 * x + 8] = True
+    apart = np.abs(found.astype(float) - plain)[~near]
+    assert apart.mean() < 2
+    assert apart.max() < 40  # 334 and 1,777 where the network sees them
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.5, 0.5), (0.3, -0.2)])
+@pytest.mark.parametrize("sigma", [0.57, 1.2])
+def test_a_point_seen_through_optics_is_no_hot_pixel(
+    sigma: float, centre: tuple[float, float]
+) -> None:
+    edges = np.arange(-8, 9) - 0.5
+    y, x = (np.diff(special.erf((edges - at) / sigma / 2**0.5)) for at in centre)
+    point = np.outer(y, x) / np.outer(y, x).max()
+    noise = np.random.default_rng(0).random((16, 16))
+    for peak in (2, 5, 50):
+        assert hot_pixels((peak * point + 0.3 * noise)[..., None].astype(np.float32)) is None
+
+
+@pytest.mark.parametrize("colours", [(), (3,), (4,)])
+@pytest.mark.parametrize("wishes", [{}, {"output_scale": 1}, {"precision": "bfloat16"}])
+def test_every_way_keeps_them(
+    colours: tuple[int, ...], wishes: dict[str, Any], tiny_model: Callable[..., Model]
+) -> None:
+    image = spoilt(specimen(96, 100, *colours), 60_000)
+    wishes = {"device": "cpu", "precision": "float32", "window": (200, 1900)} | wishes
+    model, factor = tiny_model(3 if colours else 1), wishes.get("output_scale", 2)
+    whole = restore(image, model, **wishes)
+    lazy = da.from_array(image, (50, 40, *colours))
+    plan = make_plan(image, model.card, **wishes)
+    mean, _ = finished(ensemble_steps(image, plan, model))
+    for found in (
+        whole,
+        restore(image, model, tile=64, **wishes),
+        np.asarray(restore(lazy, model, tile=64, **wishes)),
+        mean,
+    ):
+        for y, x in HOT:
+            part = found[factor * y : factor * y + factor, factor * x : factor * x + factor]
+            assert (part[..., :3] == 60_000).all()
+    tiles = restore(image, model, tile=64, **wishes).astype(int)
+    np.testing.assert_allclose(tiles, whole, atol=1 if "bfloat16" not in wishes.values() else 40)
