@@ -109,7 +109,8 @@ class Micrograph:
 
     def __post_init__(self) -> None:
         axes = self.axes
-        if not isinstance(getattr(self.data, "dtype", None), np.dtype):
+        kind = getattr(self.data, "dtype", None)
+        if not hasattr(self.data, "ndim") or not isinstance(kind, np.dtype | None):
             raise ImageError(
                 f"A {type(self.data).__name__} is no array of numpy, dask or zarr; pass "
                 "`numpy.asarray(data)`."
