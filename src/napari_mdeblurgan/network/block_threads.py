@@ -11,7 +11,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import copy_context
 from typing import Protocol
 
@@ -139,8 +139,12 @@ def shares_of_processors() -> list[int]:
 
 def keep_to(processors: int) -> None:
     """Have this thread use no more processors from now on."""
+    _limited(processors)
+
+
+def _limited(processors: int) -> AbstractContextManager[object]:
     torch.get_num_threads()  # when first asked for, it is made that of the process
-    _openmp().limit(limits=processors)
+    return _openmp().limit(limits=processors)
 
 
 def processors_are_kept_busy() -> bool:
@@ -162,8 +166,7 @@ def on_one_processor() -> Iterator[None]:
     """Have this thread share out nothing: for what little is done between work in `block_threads`,
     where waiting for the other processors takes longest.
     """
-    torch.get_num_threads()  # as above
-    with _openmp().limit(limits=1):
+    with _limited(1):
         yield
 
 
