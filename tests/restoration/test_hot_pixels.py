@@ -61,6 +61,43 @@ def test_a_point_seen_through_optics_is_no_hot_pixel(
         assert hot_pixels((peak * point + 0.3 * noise)[..., None].astype(np.float32)) is None
 
 
+STREAKS = {
+    "two side by side": [(40, 40), (40, 41)],
+    "a row": [(40, x) for x in range(30, 50)],
+    "aslant": [(30 + x // 2, 30 + x) for x in range(12)],
+    "diagonal": [(30 + x, 30 + x) for x in range(8)],
+    "bent": [(40, 40), (40, 41), (41, 41), (42, 41), (42, 42)],
+    "a cross": [(40, 39), (40, 40), (40, 41), (39, 40), (41, 40)],
+}
+
+
+@pytest.mark.parametrize("name", STREAKS)
+def test_the_streak_of_a_cosmic_ray_is_one_of_hot_pixels(name: str) -> None:
+    calm, spoilt = specimen(96, 100), specimen(96, 100).astype(float)
+    rng = np.random.default_rng(1)
+    for y, x in STREAKS[name]:
+        spoilt[y, x] = rng.uniform(6000, 60_000)
+    found = hot_pixels(((spoilt - 200) / 1700).astype(np.float32)[..., None])
+    assert found is not None
+    assert sorted(zip(*found.places[:2], strict=True)) == sorted(STREAKS[name])
+    there = calm[found.places[:2]]
+    np.testing.assert_allclose(found.values * 1700 + 200, there, atol=120)
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 90])
+@pytest.mark.parametrize("offset", [0.0, 0.25, 0.5])
+def test_a_line_seen_through_optics_is_none(angle: int, offset: float) -> None:
+    fine = (np.arange(-80, 80) + 0.5) / 10
+    y, x = np.meshgrid(fine, fine, indexing="ij")
+    turned = np.deg2rad(angle)
+    apart = y * np.cos(turned) + x * np.sin(turned) - offset
+    line = np.exp(-(apart**2) / 2 / 0.57**2)
+    pixels = line.reshape(16, 10, 16, 10).mean((1, 3))
+    noise = np.random.default_rng(0).random((16, 16))
+    for peak in (2, 5, 50):
+        assert hot_pixels((peak * pixels + 0.3 * noise)[..., None].astype(np.float32)) is None
+
+
 @pytest.mark.parametrize("colours", [(), (3,), (4,)])
 @pytest.mark.parametrize("wishes", [{}, {"output_scale": 1}, {"precision": "bfloat16"}])
 def test_every_way_keeps_them(
