@@ -50,3 +50,10 @@ def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tupl
         slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
         slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
     )
+
+
+def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
+    """Every value for all pixels of the result that its pixel has become: (y, x) to (factor · y,
+    factor · x).
+    """
+    return plane.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -23,6 +23,7 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
+from napari_mdeblurgan.restoration.fitting import on_result
 from napari_mdeblurgan.restoration.intensity import HotPixels, Window, fill, hot_pixels
 from napari_mdeblurgan.restoration.lanes import turn
 from napari_mdeblurgan.restoration.memory import when_released
@@ -205,7 +206,7 @@ def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan)
     grey = ~coloured[prepared.tile.y.inside, prepared.tile.x.inside]
     if not grey.any():
         return output
-    grey = grey.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
+    grey = on_result(grey, plan.factor)
     return np.where(grey[..., None], output.mean(axis=-1, keepdims=True), output)
 
 
@@ -313,7 +314,7 @@ def finish(
     for rows in strips(len(output)):
         restored[rows] = window.invert(output[rows], plan.dtype)
     if prepared.missing is not None:
-        restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
+        restored[on_result(prepared.missing, plan.factor)] = np.nan
     if prepared.hot is not None:
         _put_back(prepared.hot, restored, prepared.tile, plan.factor)
     if not plan.rgb:

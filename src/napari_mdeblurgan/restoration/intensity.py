@@ -236,7 +236,7 @@ def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
     Parameters
     ----------
     normalised : ndarray
-        (y, x, colours) float32, finite.
+        (y, x, colours) float32; of what has no number none is hot.
 
     Notes
     -----
@@ -253,6 +253,14 @@ def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
         found = np.concatenate([found, places])
     y, x, colours = found.T
     return HotPixels((y, x, colours), calm[y, x, colours]) if len(found) else None
+
+
+def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:
+    """The same array, (y, x, colours) float32, in which hot pixels have no number any more."""
+    hot = hot_pixels(normalised)
+    if hot is not None:
+        normalised[hot.places] = np.nan
+    return normalised
 
 
 def _lonely(normalised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

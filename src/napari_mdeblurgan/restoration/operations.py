@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import Cutout, read
 from napari_mdeblurgan.restoration.ensemble import Ensemble, ensemble, read_for_all
+from napari_mdeblurgan.restoration.fitting import on_result
 from napari_mdeblurgan.restoration.inference import (
     Prepared,
     apply,
@@ -111,7 +112,7 @@ class Eightfold(Once):
         spread: np.ndarray = made.spread.mean(axis=-1) * np.float32(window.span)
         if upright.missing is not None:
             gap = upright.missing.any(axis=-1)
-            spread[gap.repeat(self.plan.factor, axis=0).repeat(self.plan.factor, axis=1)] = np.nan
+            spread[on_result(gap, self.plan.factor)] = np.nan
         return {RESULT: finish(made.mean, upright, self.plan, window), DISAGREEMENT: spread}
 
 

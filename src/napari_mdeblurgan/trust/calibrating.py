@@ -13,6 +13,7 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
+from napari_mdeblurgan.restoration.fitting import on_result
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.consistency import compare
@@ -20,13 +21,7 @@ from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
 from napari_mdeblurgan.trust.estimates import estimate_whole
 from napari_mdeblurgan.trust.explanation import explained
-from napari_mdeblurgan.trust.features import (
-    FEATURES,
-    WITH_DISAGREEMENT,
-    details,
-    features,
-    on_result,
-)
+from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, details, features
 from napari_mdeblurgan.trust.pieces import read_piece
 
 RIDGE = 1e-3

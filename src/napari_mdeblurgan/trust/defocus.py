@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.intensity import Window, hot_as_gaps
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.stopping import look_up
@@ -185,6 +185,7 @@ def _reader(image: Any, index: tuple[int, ...], plan: RestorationPlan, window: W
             image,
             (*index, slice(y.start + top, y.stop + top), slice(x.start + left, x.stop + left)),
         )
-        return grey(window.normalise_finite(block[..., :3] if plan.rgb else block[..., None]))
+        colours = block[..., :3] if plan.rgb else block[..., None]
+        return grey(hot_as_gaps(window.normalise_finite(colours)))
 
     return part

@@ -122,7 +122,7 @@ def examine(
     """
     empty = empty_level(image, plan, channel)
     image = without_empty(image, empty, rgb=plan.rgb)
-    places = rich_places(image, plan, channel)
+    places = rich_places(image, plan, window, channel)
     parts = [normalised(place, image, plan, window) for place in places]
     greys = [grey(part) for part in parts]
     span = float(window.high) - float(window.low) or 1.0

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.restoration.fitting import on_result
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.stopping import look_up
@@ -53,9 +54,11 @@ def estimate_whole(
     all of it.
     """
     image = without_empty(image, examination.empty, rgb=plan.rgb)
-    places = rich_places(image, plan, channel)
+    places = rich_places(image, plan, window, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]
+    for before, after in zip(blurred, result, strict=True):
+        after[on_result(~np.isfinite(before), plan.factor)] = np.nan
     whole = [
         at
         for at, (b, r) in enumerate(zip(blurred, result, strict=True))

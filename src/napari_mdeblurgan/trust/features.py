@@ -141,13 +141,6 @@ def features(
     return logs
 
 
-def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Every value for all pixels of the result that its pixel has become: (y, x) to (factor · y,
-    factor · x).
-    """
-    return plane.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
 def _of_blocks(restored: np.ndarray, factor: int) -> np.ndarray:
     """(4, y, x) float32, of (factor · y, factor · x, colours): mean and variance of blocks of
     factor × factor pixels, means of their slopes and of their curvatures.

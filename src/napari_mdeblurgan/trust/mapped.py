@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import Cutout, read
 from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
-from napari_mdeblurgan.restoration.fitting import target
+from napari_mdeblurgan.restoration.fitting import on_result, target
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.walk import TileArrays, TilePlace
 from napari_mdeblurgan.stopping import look_up, portion
@@ -21,7 +21,7 @@ from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
 from napari_mdeblurgan.trust.defocus import defocus_of_tile
 from napari_mdeblurgan.trust.empty_areas import without_empty
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
-from napari_mdeblurgan.trust.features import details, features, on_result
+from napari_mdeblurgan.trust.features import details, features
 from napari_mdeblurgan.trust.pieces import Piece, read_piece
 from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.trust_plan import TrustPlan

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, fill
+from napari_mdeblurgan.restoration.fitting import on_result
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, fill, hot_as_gaps
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.psf import PointSpread
@@ -88,19 +89,15 @@ def read_piece(
     margin += FILL_RADIUS * ("f" in (image.dtype.kind, restored.dtype.kind))
     blurred, _ = _read(image, index, tile, plan, window, margin)
     result, real = _read(restored, index, tile, plan, window, margin, plan.factor)
-    missing, lacking = _gaps(blurred, image.dtype), _gaps(result, restored.dtype)
-    if missing is not None and restored.dtype.kind != "f":  # of an empty area, which was restored
-        lacking = missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
-        result[lacking] = np.nan
+    missing = _gaps(hot_as_gaps(blurred))
+    if missing is not None:  # the result has numbers where an empty area was restored, and hot ones
+        result[on_result(missing, plan.factor)] = np.nan
+    lacking = _gaps(result) if missing is not None or restored.dtype.kind == "f" else None
     return Piece(blurred, result, real, missing, lacking, plan.factor, margin)
 
 
-def _gaps(values: np.ndarray, kind: np.dtype) -> np.ndarray | None:
-    """(y, x) bool: where any colour of (y, x, colours) has no number, if there is such a place;
-    values that were of a kind of integers all have one.
-    """
-    if kind.kind in "biu":
-        return None
+def _gaps(values: np.ndarray) -> np.ndarray | None:
+    """(y, x) bool: where any colour of (y, x, colours) has no number, if there is such a place."""
     gaps = ~np.isfinite(grey(values))
     return gaps if gaps.any() else None
 

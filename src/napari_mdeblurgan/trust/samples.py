@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.intensity import Window, hot_as_gaps
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.stopping import look_up
 
@@ -34,7 +34,9 @@ class SamplePlace:
         return part[..., :3] if plan.rgb else part[..., None]
 
 
-def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[SamplePlace]:
+def rich_places(
+    image: Any, plan: RestorationPlan, window: Window, channel: int | None = None
+) -> list[SamplePlace]:
     """Places of the plan's region, those with most contrast of a regular grid of them; always the
     same for one image.
 
@@ -44,13 +46,15 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
         What the plan was made for.
     plan : RestorationPlan
         From `make_plan`.
+    window : Window
+        Of the image, or of the channel.
     channel : int, optional
         Only planes of this channel, an index along the plan's channel axis.
     """
     found = []
     for place in sample_grid(plan, channel):
         look_up()
-        values = place.read(image, plan).astype(np.float64)
+        values = normalised(place, image, plan, window).astype(np.float64)
         finite = np.isfinite(values)
         if finite.mean() > 0.5:
             found.append((float(np.std(values[finite])), place))
@@ -59,8 +63,10 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
 
 
 def normalised(place: SamplePlace, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
-    """The pixels of a place in windows: (y, x, colours) float32, NaN where they are not finite."""
-    return window.normalise_finite(place.read(image, plan))
+    """The pixels of a place in windows: (y, x, colours) float32, NaN where they are not finite, or
+    hot.
+    """
+    return hot_as_gaps(window.normalise_finite(place.read(image, plan)))
 
 
 def grey(image: np.ndarray) -> np.ndarray:
