@@ -1,10 +1,11 @@
-"""The grey values of a stack, as float32 holds them and their squares."""
+"""The grey values of a stack, without hot pixels, as float32 holds them and their squares."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.plane_parts import middle
 from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.intensity import Window, hot_pixels, measure_window
 
 _PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at
 _FLAT = 256.0  # times the differences: with larger values float32 begins to lose these
@@ -65,9 +67,10 @@ class Levels:
         return image if self == Levels() else image.astype(np.float64) * self.unit + self.offset
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StackPlane:
-    """A plane of a stack, of which every part is real numbers of a fit size.
+    """A plane of a stack, of which every part is real numbers of a fit size; hot pixels have the
+    median of their neighbours, for they are sharp in all planes, or in one that shows nothing.
 
     Attributes
     ----------
@@ -108,13 +111,31 @@ class StackPlane:
         ImageError
             If a pixel has no value.
         """
+        part = self._read(key)
+        return self.levels.taken(self._calm(part))
+
+    def _read(self, key: Any) -> np.ndarray:
         part = np.asarray(as_array(self.plane[key]))
         if part.dtype.kind == "f" and not np.isfinite(part).all():
             raise ImageError(
                 "Some pixels of this stack are NaN, infinite or masked; give them a value, or cut "
                 "them off, before its planes are put together."
             )
-        return self.levels.taken(part)
+        return part
+
+    def _calm(self, part: np.ndarray) -> np.ndarray:
+        shape = (*part.shape[:2], -1)
+        hot = hot_pixels(self._window.normalise(part).reshape(shape))
+        if hot is None:
+            return part
+        part = part.copy()
+        part.reshape(shape)[hot.places] = self._window.invert(hot.values, part.dtype)
+        return part
+
+    @cached_property
+    def _window(self) -> Window:
+        """Of intensity, found in the middle."""
+        return measure_window([self._read(middle(self.shape, _PART_EDGE))])
 
 
 def as_planes(stack: Sequence[Any]) -> list[StackPlane]:
