@@ -57,8 +57,8 @@ def estimate_whole(
     places = rich_places(image, plan, window, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]
-    for before, after in zip(blurred, result, strict=True):
-        after[on_result(~np.isfinite(before), plan.factor)] = np.nan
+    for of_image, of_result in zip(blurred, result, strict=True):
+        of_result[on_result(~np.isfinite(of_image), plan.factor)] = np.nan
     whole = [
         at
         for at, (b, r) in enumerate(zip(blurred, result, strict=True))
