@@ -52,6 +52,28 @@ def test_missing_pixels_stay_missing_and_change_no_others() -> None:
     np.testing.assert_allclose(soft[np.isfinite(image)], 5, rtol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_hot_pixels_stay_and_change_no_others(factor: int, colours: tuple[int, ...]) -> None:
+    plain = RANDOM.integers(900, 1000, (48, 60, *colours), dtype=np.uint16)
+    image, hot = plain.copy(), np.zeros(plain.shape[:2], bool)
+    for y, x in ((3, 4), (4, 4), (6, 6), (9, 11)):  # two of them a streak
+        at = np.s_[factor * y : factor * (y + 1), factor * x : factor * (x + 1)]
+        image[at], hot[at] = 60_000, True
+    soft = softened_plane(image, 1.5, rgb=bool(colours))
+    assert (soft[hot] == 60_000).all()
+    blurred = softened_plane(plain, 1.5, rgb=bool(colours)).astype(float)
+    assert np.abs(soft - blurred)[~hot].max() < 40  # tens of thousands where they are blurred
+    part = softened_part(image, (), range(5, 30), range(11, 43), 1.5, rgb=bool(colours))
+    assert np.array_equal(part, soft[5:30, 11:43])
+
+
+def test_a_sharp_point_is_not_taken_for_a_hot_pixel() -> None:
+    image = np.zeros((20, 20), np.float32)
+    image[10:12, 10:12] = 1.0, 0.9
+    assert softened_plane(image, 1.0, rgb=False).max() < 0.6
+
+
 def test_opacity_is_not_blurred() -> None:
     image = RANDOM.integers(0, 256, (20, 30, 4), dtype=np.uint8)
     soft = softened_plane(image, 1, rgb=True)

@@ -227,7 +227,7 @@ class HotPixels(NamedTuple):
     values: np.ndarray
 
 
-def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
+def hot_pixels(normalised: np.ndarray, among: np.ndarray | None = None) -> HotPixels | None:
     """Pixels above both neighbours of their row, or both of their column, by more than the window,
     while these stand out of what is around by less than an eighth of that: single ones, and streaks
     of one pixel's width. With the medians of their calm neighbours as values; None if there are
@@ -237,6 +237,9 @@ def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
     ----------
     normalised : ndarray
         (y, x, colours) float32; of what has no number none is hot.
+    among : ndarray, optional
+        (y, x, colours) bool: hot are some of these, by however little they stand out; the values
+        may have any unit.
 
     Notes
     -----
@@ -245,7 +248,7 @@ def hot_pixels(normalised: np.ndarray) -> HotPixels | None:
     """
     calm, found = normalised, np.zeros((0, 3), int)
     for _ in range(_ROUNDS):  # where a streak bends, its corner stands alone once the rest is gone
-        places, values = _lonely(calm)
+        places, values = _lonely(calm, among)
         if not len(places):
             break
         calm = calm.copy() if calm is normalised else calm
@@ -263,7 +266,7 @@ def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:
     return normalised
 
 
-def _lonely(normalised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Where hot pixels are, (n, 3) of y, x and colour; and what to put there."""
 
     def beside(places: np.ndarray) -> np.ndarray:
@@ -271,8 +274,9 @@ def _lonely(normalised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         columns = np.maximum(normalised[y - 1, x, c], normalised[y + 1, x, c])
         return np.minimum(columns, np.maximum(normalised[y, x - 1, c], normalised[y, x + 1, c]))
 
-    places = np.argwhere(normalised[1:-1, 1:-1] > 1) + np.array([1, 1, 0])
-    places = places[normalised[tuple(places.T)] - beside(places) > 1]
+    least, bright = (1, normalised > 1) if among is None else (0, among)
+    places = np.argwhere(bright[1:-1, 1:-1]) + np.array([1, 1, 0])
+    places = places[normalised[tuple(places.T)] - beside(places) > least]
     if not len(places):
         return places, normalised[:0, 0, 0]
     y, x, c = places.T

@@ -4,7 +4,7 @@ that there are.
 The blur is the same as that of `network/softening.py`. Here it acts on what was rounded to the type
 of the image, so a value can differ by half a grey level; less than four standard deviations from
 the edge of the image the network knows a little more. Pixels that are missing stay missing and pass
-nothing on.
+nothing on; nor do hot ones, which the network was not shown either.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from scipy import ndimage
 
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.restoration.fitting import on_result
+from napari_mdeblurgan.restoration.intensity import hot_pixels
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 if TYPE_CHECKING:
     import dask.array as da
 
 _COLOURS = 3  # a fourth value is opacity, which is not blurred
+_FACTORS = (2, 4)  # of a result whose hot pixels are looked for
 _KEPT_BYTES = 64 * 2**20  # of what was shown last
 
 
@@ -43,7 +46,7 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     Returns
     -------
     ndarray
-        A new array of the same shape and dtype. What is NaN or infinite stays so, and counts
+        A new array of the same shape and dtype. What is NaN, infinite or hot stays so, and counts
         nowhere else.
     """
     if not sigma:
@@ -51,8 +54,8 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     colours = plane[..., :_COLOURS] if rgb else plane
     precise = colours.dtype.itemsize > (2 if colours.dtype.kind in "iu" else 4)
     values = colours.astype(np.float64 if precise else np.float32)
-    known = np.isfinite(values) if plane.dtype.kind == "f" else None
-    if known is None or known.all():
+    known = np.isfinite(values) & ~_hot(values)
+    if known.all():
         blurred = _blurred(values, sigma)
     else:
         weight = _blurred(known.astype(values.dtype), sigma)
@@ -62,6 +65,24 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     into = result[..., :_COLOURS] if rgb else result
     into[...] = (np.rint(blurred) if plane.dtype.kind in "biu" else blurred).astype(plane.dtype)
     return result
+
+
+def _hot(values: np.ndarray) -> np.ndarray:
+    """Bool, of (y, x) or (y, x, colours) of a result, whose first pixel is the first one of a pixel
+    of the image: those that a hot pixel of the image has become, which are all alike.
+    """
+    hot = np.zeros(values.shape, bool)
+    for factor in _FACTORS:
+        rows, columns = (length // factor for length in values.shape[:2])
+        whole = values[: rows * factor, : columns * factor]
+        blocks = whole.reshape(rows, factor, columns, factor, -1)
+        own = blocks[:, 0, :, 0]
+        found = hot_pixels(own, (blocks == own[:, None, :, None]).all(axis=(1, 3)))
+        if found is not None:
+            there = np.zeros(own.shape, bool)
+            there[found.places] = True
+            hot[: len(whole), : whole.shape[1]] |= on_result(there, factor).reshape(whole.shape)
+    return hot
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -93,7 +114,7 @@ def softened_part(
     around, inside = [], []
     for span, length in zip((y, x), data.shape[len(index) : len(index) + 2], strict=True):
         first, last = min(span[0], span[-1]), max(span[0], span[-1])
-        start = max(first - gaussian_radius(sigma), 0)
+        start = max(first - gaussian_radius(sigma), 0) // _FACTORS[-1] * _FACTORS[-1]
         around.append(slice(start, min(last + gaussian_radius(sigma) + 1, length)))
         inside.append(
             np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1)
