@@ -20,6 +20,7 @@ _BLOCK_EDGE = 2048
 _LARGEST = 1e6  # in windows: what is brighter would only cost the network its precision
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
 _ROUNDS = 3
+_FAR = 3.0  # windows that a hot pixel stands out by at least: single photons do not
 _LEAK = 0.12  # by how much of a point's light in the brightest pixel its neighbours differ at least
 
 
@@ -228,7 +229,7 @@ class HotPixels(NamedTuple):
 
 
 def hot_pixels(normalised: np.ndarray, among: np.ndarray | None = None) -> HotPixels | None:
-    """Pixels above both neighbours of their row, or both of their column, by more than the window,
+    """Pixels above both neighbours of their row, or of their column, by more than three windows,
     while these stand out of what is around by less than an eighth of that: single ones, and streaks
     of one pixel's width. With the medians of their calm neighbours as values; None if there are
     none.
@@ -274,7 +275,7 @@ def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarra
         columns = np.maximum(normalised[y - 1, x, c], normalised[y + 1, x, c])
         return np.minimum(columns, np.maximum(normalised[y, x - 1, c], normalised[y, x + 1, c]))
 
-    least, bright = (1, normalised > 1) if among is None else (0, among)
+    least, bright = (_FAR, normalised > _FAR) if among is None else (0, among)
     places = np.argwhere(bright[1:-1, 1:-1]) + np.array([1, 1, 0])
     places = places[normalised[tuple(places.T)] - beside(places) > least]
     if not len(places):
