@@ -72,17 +72,31 @@ def _hot(values: np.ndarray) -> np.ndarray:
     of the image: those that a hot pixel of the image has become, which are all alike.
     """
     hot = np.zeros(values.shape, bool)
+    own = values.reshape(*values.shape[:2], -1)
+    alike = np.ones(own.shape, bool)
     for factor in _FACTORS:
-        rows, columns = (length // factor for length in values.shape[:2])
-        whole = values[: rows * factor, : columns * factor]
-        blocks = whole.reshape(rows, factor, columns, factor, -1)
-        own = blocks[:, 0, :, 0]
-        found = hot_pixels(own, (blocks == own[:, None, :, None]).all(axis=(1, 3)))
+        rows, columns = (length // 2 * 2 for length in own.shape[:2])
+        quarters = [np.s_[y:rows:2, x:columns:2] for y in (0, 1) for x in (0, 1)]
+        alike = np.logical_and.reduce(
+            [alike[each] & (own[each] == own[quarters[0]]) for each in quarters]
+        )
+        own = own[quarters[0]]
+        found = hot_pixels(own, alike & _peaks(own)) if alike.any() else None
         if found is not None:
             there = np.zeros(own.shape, bool)
             there[found.places] = True
-            hot[: len(whole), : whole.shape[1]] |= on_result(there, factor).reshape(whole.shape)
+            there = on_result(there, factor)
+            hot[: len(there), : there.shape[1]] |= there.reshape(*there.shape[:2], *hot.shape[2:])
     return hot
+
+
+def _peaks(values: np.ndarray) -> np.ndarray:
+    """Bool: what is above both neighbours along y, or along x."""
+    found = np.zeros(values.shape, bool)
+    for axis in (0, 1):
+        line, into = np.moveaxis(values, axis, 0), np.moveaxis(found, axis, 0)
+        into[1:-1] |= line[1:-1] > np.maximum(line[:-2], line[2:])
+    return found
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
