@@ -72,7 +72,7 @@ def _hot(values: np.ndarray) -> np.ndarray:
     of the image: those that a hot pixel of the image has become, which are all alike.
     """
     hot = np.zeros(values.shape, bool)
-    own = values.reshape(*values.shape[:2], -1)
+    own: np.ndarray = values.reshape(*values.shape[:2], -1)
     alike = np.ones(own.shape, bool)
     for factor in _FACTORS:
         rows, columns = (length // 2 * 2 for length in own.shape[:2])
@@ -83,9 +83,9 @@ def _hot(values: np.ndarray) -> np.ndarray:
         own = own[quarters[0]]
         found = hot_pixels(own, alike & _peaks(own)) if alike.any() else None
         if found is not None:
-            there = np.zeros(own.shape, bool)
-            there[found.places] = True
-            there = on_result(there, factor)
+            coarse = np.zeros(own.shape, bool)
+            coarse[found.places] = True
+            there: np.ndarray = on_result(coarse, factor)
             hot[: len(there), : there.shape[1]] |= there.reshape(*there.shape[:2], *hot.shape[2:])
     return hot
 
