@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.chatter import chatter
+from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff.tiff_images import begins_in, tiff_images
@@ -149,7 +150,8 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
-    if len(set(series.axes)) != len(series.axes):
+    axes = plain_letters(series.axes)
+    if len(set(axes)) != len(axes):
         raise FileError(
             f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save "
             "it with fewer."
