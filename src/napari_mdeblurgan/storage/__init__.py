@@ -294,12 +294,14 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except MdeblurganError:
         raise
     except FileNotFoundError as error:
-        if error.filename and path.exists():
-            lacking = for_terminal(Path(os.fsdecode(error.filename)).name)
-            raise FileError(
-                f"{path} needs {lacking}, which is not there; put it beside it, under that name."
-            ) from None
-        raise FileError(f"{path} does not exist; check its name.") from None
+        if not path.exists():
+            raise FileError(f"{path} does not exist; check its name.") from None
+        if not error.filename:
+            raise unreadable(path, error) from error
+        lacking = for_terminal(Path(os.fsdecode(error.filename)).name)
+        raise FileError(
+            f"{path} needs {lacking}, which is not there; put it beside it, under that name."
+        ) from None
     except PermissionError:
         raise FileError(f"{path} may not be read; ask for the permission to.") from None
     except MemoryError:
