@@ -31,7 +31,8 @@ def check_pieces(path: Path, page: TiffPage) -> None:
     """Have each piece of a page, and of those that are like it, refused before room is made for
     more than there can be in it; those that hold luminance and differences of colour become RGB.
     """
-    decode, most = page.decode, _SPARE * math.prod(page.chunks) + SPARE_PIXELS
+    decode: Any = page.decode
+    most = _SPARE * math.prod(page.chunks) + SPARE_PIXELS
 
     ycbcr = page.compression == APERIO_YCBCR
 

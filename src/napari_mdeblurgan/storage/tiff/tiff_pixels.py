@@ -154,9 +154,10 @@ def _from_palettes(
     data: Any, axes: str, series: TiffPageSeries, opacity: int | None
 ) -> tuple[Any, str]:
     """The colours that numbers stand for, by the palette of each page where these differ."""
-    pages: list[Any] = list(series) if series.kind == "generic" else [series.keyframe]
-    if all(np.array_equal(page.colormap, series.keyframe.colormap) for page in pages):
-        return _from_palette(data, axes, series.keyframe, opacity)
+    first: Any = series.keyframe
+    pages: list[Any] = list(series) if series.kind == "generic" else [first]
+    if all(np.array_equal(page.colormap, first.colormap) for page in pages):
+        return _from_palette(data, axes, first, opacity)
     parts = [
         _from_palette(data[number : number + 1], axes, page, opacity)
         for number, page in enumerate(pages)
