@@ -33,7 +33,6 @@ def check_pieces(path: Path, page: TiffPage) -> None:
     """
     decode: Any = page.decode
     most = _SPARE * math.prod(page.chunks) + SPARE_PIXELS
-
     ycbcr = page.compression == APERIO_YCBCR
 
     def checked(data: bytes | None, *arguments: Any, **options: Any) -> Any:
