@@ -124,6 +124,13 @@ def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> Non
     assert read_image(tmp_path / "b.zarr").display == (TABLE,)
 
 
+def test_opacity_is_no_channel_that_others_show_in_white_over_the_colours(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.zarr", Micrograph(np.full((4, 5, 4), 255, np.uint8), "YXS"))
+    channels = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]
+    shown = {each["label"]: each["active"] for each in channels["omero"]["channels"]}
+    assert shown == {"Red": True, "Green": True, "Blue": True, "Alpha": False}
+
+
 def test_ome_tiff_has_colours_as_signed_numbers(tmp_path: Path) -> None:
     write_image(tmp_path / "a.ome.tif", shown(TWO, BLUE, RED))
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:

@@ -302,6 +302,13 @@ def test_positions_of_ndtiff_are_images_of_their_own(tmp_path: Path) -> None:
             assert image.channel_names == ("DAPI", "GFP")
 
 
+def test_a_file_of_ndtiff_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = write_ndtiff(tmp_path, [(0, 0, 0, 0)])
+    renamed = path.rename(path.with_name("cells.tif"))
+    with pytest.raises(FileError, match=r"cells\.tif needs nd\.tiff, which is not there"):
+        read_image(renamed)
+
+
 def test_planes_that_ndtiff_lacks_are_no_zeros(tmp_path: Path, read: Callable) -> None:
     image = read(write_ndtiff(tmp_path, grid(2, 2, 3)[:9]))
     assert values(image).ravel().tolist() == expected(2, 2, 2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -196,6 +198,24 @@ STAMPS = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Imag
 SizeC="2" SizeT="3" {told}><Channel ID="Channel:0" SamplesPerPixel="1"/>
 <Channel ID="Channel:1" SamplesPerPixel="1"/><TiffData/>{planes}</Pixels></Image></OME>"""
 STAMP = '<Plane TheZ="0" TheT="{t}" TheC="{c}" DeltaT="{at}" DeltaTUnit="{unit}"/>'
+
+
+def test_other_programs_find_the_stage_in_an_ome_tiff_where_it_is_known(tmp_path: Path) -> None:
+    def places(image: Micrograph) -> list[dict[str, str]]:
+        write_image(tmp_path / "a.ome.tif", image)
+        with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+            root = ElementTree.fromstring(tif.ome_metadata or "")
+        return [plane.attrib for plane in root.iterfind("{*}Image/{*}Pixels/{*}Plane")]
+
+    found = places(IMAGE)
+    assert [plane["TheZ"] for plane in found] == ["0", "1", "2"]
+    assert {plane["PositionX"] for plane in found} == {"0.125"}
+    assert {plane["PositionY"] for plane in found} == {"1000.5"}
+    assert {plane["PositionYUnit"] for plane in found} == {"µm"}
+    assert read_image(tmp_path / "a.ome.tif").position == IMAGE.position
+    result = replace(IMAGE, **replace(IMAGE, position={}).frame(2))
+    assert result.position["X"] == -0.0625
+    assert places(result) == []
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,17 @@ def test_samples_that_are_no_colours_are_channels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.data, np.moveaxis(COLOUR, -1, 0))
 
 
+@pytest.mark.parametrize("axes", ["QIYX", "QIAYX", "QIYXS"])
+def test_several_axes_of_which_nothing_is_known_are_told_apart(tmp_path: Path, axes: str) -> None:
+    shape = [3 if axis == "S" else 2 + number for number, axis in enumerate(axes)]
+    data = np.random.default_rng(0).integers(0, 2**16, shape, np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb" if "S" in axes else "minisblack")
+    for read in (read_image, open_image):
+        image = read(tmp_path / "a.tif")
+        assert image.axes == axes
+        np.testing.assert_array_equal(image.data, data)
+
+
 def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None:
     metadata = {
         "axes": "ZCYX",

@@ -245,6 +245,13 @@ def test_an_ome_zarr_without_pixels_is_called_that(tmp_path: Path, shape: tuple[
         read_image(path)
 
 
+def test_an_ome_zarr_that_lost_its_hidden_files_is_not_called_missing(tmp_path: Path) -> None:
+    field = write_plate(tmp_path / "plate.zarr", modern=False) / "A/1/0"
+    (field / ".zgroup").unlink()
+    with pytest.raises(FileError, match=r"cannot be read.*No group found.*copy it again"):
+        read_image(field)
+
+
 def test_a_link_that_leads_nowhere_is_no_place_for_an_ome_zarr(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").symlink_to(tmp_path / "gone.zarr")
     with pytest.raises(FileError, match="is there already"):

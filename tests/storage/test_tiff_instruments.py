@@ -137,6 +137,29 @@ def test_electron_microscopes_of_fei(tmp_path: Path) -> None:
     assert image.pixel_size == pytest.approx({"X": 0.0125, "Y": 0.015})
 
 
+def test_slides_of_philips_are_as_fine_as_the_slide_and_not_as_its_overview(tmp_path: Path) -> None:
+    def scanned(kind: str, *spacings: str) -> str:
+        told = [f'<Attribute Name="DICOM_PIXEL_SPACING">{each}</Attribute>' for each in spacings]
+        level = '<DataObject ObjectType="PixelDataRepresentation">'
+        levels = "".join(f"{level}{each}</DataObject>" for each in told[1:])
+        return (
+            f'<DataObject ObjectType="DPScannedImage">{told[0]}<Attribute Name="Levels"><Array>'
+            f'{levels}</Array></Attribute><Attribute Name="PIM_DP_IMAGE_TYPE">{kind}</Attribute>'
+            "</DataObject>"
+        )
+
+    macro = scanned("MACROIMAGE", '"0.1" "0.1"')
+    slide = scanned("WSI", '"0.00025" "0.000226"', '"0.00023" "0.00023"')
+    xml = (
+        '<DataObject ObjectType="DPUfsImport"><Attribute Name="PIM_DP_SCANNED_IMAGES"><Array>'
+        f"{macro}{slide}</Array></Attribute></DataObject>"
+    )
+    path = saved(tmp_path, description=xml, software="Philips DP v1.0")
+    image = read(path)
+    assert image.unit == "µm"
+    assert image.pixel_size == pytest.approx({"X": 0.226, "Y": 0.25})
+
+
 @pytest.mark.parametrize("tag", [34118, 34680, 34682, 34361, 33560])
 def test_tags_of_others_that_are_garbled_tell_nothing(tmp_path: Path, tag: int) -> None:
     path = saved(tmp_path, extratags=[(tag, TEXT, None, "[Scan]\nPixelWidth=wide", True)])

@@ -108,6 +108,18 @@ def test_a_palette_of_any_bits_becomes_colours(tmp_path: Path, read: Callable, b
     np.testing.assert_array_equal(values(image), (palette >> 8).astype(np.uint8).T[numbers])
 
 
+def test_each_page_has_the_colours_of_its_own_palette(tmp_path: Path, read: Callable) -> None:
+    numbers = RANDOM.integers(0, 255, (3, 20, 24)).astype(np.uint8)
+    palettes = RANDOM.integers(0, 256, (3, 3, 256)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane, palette in zip(numbers, palettes * 257, strict=True):
+            tif.write(plane, photometric="palette", colormap=palette, metadata=None)
+    right = [palette.T[plane] for plane, palette in zip(numbers, palettes, strict=True)]
+    image = read(tmp_path / "a.tif")
+    assert image.axes == "IYXS"
+    np.testing.assert_array_equal(values(image), np.stack(right))
+
+
 @pytest.mark.parametrize("kind", [1, 2])
 def test_a_palette_with_opacity_becomes_colours_with_opacity(
     tmp_path: Path, read: Callable, kind: int

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import dask.array as da
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import images_in, open_image, read_image
@@ -168,6 +171,32 @@ def test_a_slide_that_is_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.svs").write_bytes((tmp_path / "a.svs").read_bytes()[:100_000])
     with pytest.raises(FileError, match=r"a\.svs.*; copy it again\.$"):
         read_image(tmp_path / "a.svs")
+
+
+@pytest.mark.parametrize("told", ["rgb", "ycbcr"])
+@pytest.mark.parametrize(("compression", "stored"), [(33003, "YCbCr"), (33005, "RGB")])
+def test_a_slide_in_jpeg_2000_has_the_colours_of_its_compression_whatever_its_tags_name(
+    tmp_path: Path, told: Any, compression: int, stored: str
+) -> None:
+    colours = np.repeat(np.array([(200, 50, 60), (30, 160, 90)], np.uint8), 32, axis=0)
+    data = np.repeat(colours[:, None], 64, axis=1)
+    written = np.asarray(Image.fromarray(data).convert(stored))
+    tile = imagecodecs.jpeg2k_encode(written, codecformat="j2k", mct=False, level=0)
+    described = "Aperio Image Library v11.2.1 \r\n64x64 J2K|MPP = 0.5"
+    with tifffile.TiffWriter(tmp_path / "a.svs") as file:
+        file.write(
+            iter([tile]),
+            shape=data.shape,
+            dtype=data.dtype,
+            tile=(64, 64),
+            photometric=told,
+            compression=34712,
+            description=described,
+            metadata=None,
+        )
+    with tifffile.TiffFile(tmp_path / "a.svs", mode="r+") as tif:
+        tif.pages.first.tags["Compression"].overwrite(compression)
+    np.testing.assert_allclose(read_image(tmp_path / "a.svs").data, data, atol=2)
 
 
 def write_ndpi(path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@ OME-Zarr, PNG and JPEG.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import psutil
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import no_file
 from napari_mdeblurgan.outputs import local_path
+from napari_mdeblurgan.plain_text import for_terminal
 from napari_mdeblurgan.stand_ins import LONGEST_START, stand_in
 from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -291,8 +293,15 @@ def _one_sentence(path: Path) -> Iterator[None]:
         yield
     except MdeblurganError:
         raise
-    except FileNotFoundError:
-        raise FileError(f"{path} does not exist; check its name.") from None
+    except FileNotFoundError as error:
+        if not path.exists():
+            raise FileError(f"{path} does not exist; check its name.") from None
+        if not error.filename:
+            raise unreadable(path, error) from error
+        lacking = for_terminal(Path(os.fsdecode(error.filename)).name)
+        raise FileError(
+            f"{path} needs {lacking}, which is not there; put it beside it, under that name."
+        ) from None
     except PermissionError:
         raise FileError(f"{path} may not be read; ask for the permission to.") from None
     except MemoryError:

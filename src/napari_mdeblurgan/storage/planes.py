@@ -156,15 +156,14 @@ def lazy_planes(
 
 
 def plain_letters(dimensions: Sequence[str]) -> str:
-    """Axes of an image whose dimensions a library calls otherwise: what is no capital letter is a
-    stack, Q or I.
+    """Axes of an image whose dimensions a library calls otherwise: what is no capital letter, or
+    has that of another, is a stack, Q or I.
 
-    Raises
-    ------
-    ValueError
-        If there are more such dimensions than letters.
+    Where there are more stacks than letters, names are left as they are.
     """
-    free = [letter for letter in _STACKS if letter not in dimensions]
-    return "".join(
-        name if len(name) == 1 and "A" <= name <= "Z" else free.pop(0) for name in dimensions
-    )
+    free = (letter for letter in _STACKS if letter not in dimensions)
+    letters: list[str] = []
+    for name in dimensions:
+        plain = len(name) == 1 and "A" <= name <= "Z" and name not in letters
+        letters.append(name if plain else next(free, name))
+    return "".join(letters)

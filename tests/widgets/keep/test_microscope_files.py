@@ -35,6 +35,7 @@ def test_a_file_becomes_a_layer_for_each_channel_with_its_scale_and_colour(
         ]
     np.testing.assert_allclose(layers[1].colormap.colors[-1][:3], (0, 1, 0))
     np.testing.assert_allclose(layers[0].contrast_limits, (6553.5, 32767.5))
+    assert [str(layer.blending) for layer in layers] == ["additive", "additive"]
 
 
 def test_every_scene_becomes_a_layer(viewer: Viewer, tmp_path: Path) -> None:

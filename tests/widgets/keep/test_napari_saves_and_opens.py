@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from napari.layers import Layer
 from napari.settings import get_settings
 from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
@@ -290,6 +291,20 @@ def test_the_reader_refuses_what_it_would_not_read_right(tmp_path: Path) -> None
         assert get_reader(str(tmp_path / name)) is None, name
     assert get_reader([str(folder / "a.tif")]) is None
     assert get_reader("https://example.org/a.ome.tif") is None
+
+
+def test_the_only_image_of_a_collection_opens_with_its_pyramid(
+    viewer: Viewer, tmp_path: Path
+) -> None:
+    data = np.random.default_rng(0).integers(0, 255, (1100, 1200)).astype(np.uint8)
+    collection = zarr.create_group(str(tmp_path / "converted.zarr"))
+    collection.attrs["ome"] = {"version": "0.5", "bioformats2raw.layout": 3}
+    write_image(tmp_path / "image.zarr", Micrograph(data, "YX", {"X": 0.5, "Y": 0.5}, "µm"))
+    (tmp_path / "image.zarr").rename(tmp_path / "converted.zarr/0")
+    (layer,) = viewer.open(tmp_path / "converted.zarr", plugin="napari-mdeblurgan")
+    assert layer.multiscale
+    assert layer.scale.tolist() == [0.5, 0.5]
+    np.testing.assert_array_equal(layer.data[0], data)
 
 
 def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_and_colours(

@@ -93,8 +93,8 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
 
 
 def open_levels(path: Path) -> list[Any]:
-    """The levels of an image's pyramid as dask arrays, the finest first, with the image's axes; no
-    pixels are read.
+    """The levels of the pyramid of an image, of several the first, as dask arrays, the finest
+    first, with the image's axes; no pixels are read.
 
     Raises
     ------
@@ -106,15 +106,16 @@ def open_levels(path: Path) -> list[Any]:
     from napari_mdeblurgan.storage.ome_zarr.zarr_store import FileStore
 
     finest = open_image(path)
-    group = zarr.open_group(FileStore(path), mode="r")
+    one = zarr_images(path)[0]
+    group = zarr.open_group(FileStore(one.path), mode="r")
     attributes: Any = group.attrs.asdict()
-    level0 = read_level0(path, attributes)
-    datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
+    level0 = read_level0(one.path, attributes, one.number)
+    datasets = attributes.get("ome", attributes)["multiscales"][one.number]["datasets"]
     levels = [finest.data]
     for component in (dataset["path"] for dataset in datasets[1:]):
         array = group.get(component)
         if isinstance(array, zarr.Array):
-            levels.append(_micrograph(path, array, replace(level0, component=component)).data)
+            levels.append(_micrograph(one.path, array, replace(level0, component=component)).data)
     return levels
 
 

@@ -36,7 +36,8 @@ UNITS = {
     "ft": "foot",
     "yd": "yard",
 }
-_COLOURS = {"Red": "FF0000", "Green": "00FF00", "Blue": "0000FF", "Alpha": "FFFFFF"}
+_OPACITY = "Alpha"  # not shown: as a channel it would lie over the colours and be white
+_COLOURS = {"Red": "FF0000", "Green": "00FF00", "Blue": "0000FF", _OPACITY: "FFFFFF"}
 PALETTE = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
 
 
@@ -238,7 +239,10 @@ def _channels(layout: Layout, windows: list[tuple[float, float]] | None) -> list
     named: list[tuple[str | None, ChannelDisplay]]
     if layout.rgb:
         named, windows = (
-            [(name, ChannelDisplay(color_of(colour))) for name, colour in _COLOURS.items()],
+            [
+                (name, ChannelDisplay(color_of(colour), active=name != _OPACITY))
+                for name, colour in _COLOURS.items()
+            ],
             None,
         )
         named = named[: layout.shape[-1]]

@@ -13,9 +13,11 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.chatter import chatter
+from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff.tiff_images import begins_in, tiff_images
+from napari_mdeblurgan.storage.tiff.tiff_pieces import APERIO_RGB, APERIO_YCBCR
 from napari_mdeblurgan.storage.unreadable import detail_of
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ BOUNDED_COMPRESSIONS = frozenset(
 )  # others have no such limit
 SPARE_PIECES = 1000  # that a damaged file may lack and is still opened
 _SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
-JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
+# numbers of compressions, the decoders of which make RGB
+MADE_RGB = (6, 7, APERIO_YCBCR, APERIO_RGB)
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
 
@@ -107,7 +110,7 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
     }
     photometric = series.keyframe.photometric
     as_it_is = (
-        photometric == PHOTOMETRIC.YCBCR and series.keyframe.compression not in JPEGS
+        photometric == PHOTOMETRIC.YCBCR and series.keyframe.compression not in MADE_RGB
     )  # others are not converted
     if photometric not in known or as_it_is:
         name = getattr(photometric, "name", str(photometric))
@@ -149,7 +152,8 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
-    if len(set(series.axes)) != len(series.axes):
+    axes = plain_letters(series.axes)
+    if len(set(axes)) != len(axes):
         raise FileError(
             f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save "
             "it with fewer."

@@ -258,9 +258,8 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
         }
     if "Z" in geometry.scale:
         metadata["spacing"] = geometry.scale["Z"]
-    first = {axis: begin / geometry.scale[axis] for axis, begin in geometry.origin.items()}
-    for axis in _told(first):
-        metadata[f"{axis.lower()}origin"] = CORNER[axis] - first[axis]
+    for axis, first in known_origins(geometry).items():
+        metadata[f"{axis.lower()}origin"] = CORNER[axis] - first
     if image.time_step_s is not None:
         metadata["finterval"] = abs(float(image.time_step_s))
     if "C" in axes:
@@ -276,13 +275,18 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
     return options | _shown(image, metadata)
 
 
-def _told(first: dict[str, float]) -> list[str]:
-    """The axes whose origin is known, by where the first pixel lies, in pixels."""
+def known_origins(geometry: Geometry) -> dict[str, float]:
+    """Where the first pixel lies, in pixels, along the axes for which that is known."""
+    first = {axis: begin / geometry.scale[axis] for axis, begin in geometry.origin.items()}
     plane = [first[axis] for axis in "XY" if axis in first]
     untold = any(
         all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in _UNTOLD
     )
-    return [axis for axis, pixels in first.items() if (pixels != 0 if axis == "Z" else not untold)]
+    return {
+        axis: pixels
+        for axis, pixels in first.items()
+        if (pixels != 0 if axis == "Z" else not untold)
+    }
 
 
 def _shown(image: Micrograph, metadata: dict[str, Any]) -> dict[str, Any]:

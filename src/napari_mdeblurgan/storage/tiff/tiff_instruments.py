@@ -1,14 +1,16 @@
 """Sizes that programs of microscopes write into plain TIFF files beside tags of TIFF itself, which
-then tell the density of a screen: MetaMorph, FluoView, cellSens, and electron microscopes of Zeiss
-and FEI.
+then tell the density of a screen, or nothing: MetaMorph, FluoView, cellSens, electron microscopes
+of Zeiss and FEI, and slide scanners of Philips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
+from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
     AxisStep,
@@ -20,6 +22,8 @@ from napari_mdeblurgan.storage.geometry import (
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
+_SLIDE = "Attribute[@Name='PIM_DP_IMAGE_TYPE'][.='WSI']"  # beside its label and its overview
+_SPACING = "Attribute[@Name='DICOM_PIXEL_SPACING']"
 Steps = Iterator[tuple[str, AxisStep]]
 
 
@@ -93,6 +97,14 @@ def _fei(tif: TiffFile) -> Steps:
             return
 
 
+def _philips(tif: TiffFile) -> Steps:
+    """Slides of Philips: millimetres from row to row and from column to column, in quotes."""
+    root: Any = checked_xml(Path(tif.filename), tif.philips_metadata or "")
+    spacing = root.find(f".//{_SLIDE}/..//{_SPACING}").text.replace('"', "").split()
+    for axis, size in zip("YX", spacing, strict=True):
+        yield axis, AxisStep(float(size) * MICROMETRES["mm"], "µm")
+
+
 def _metres(size: float) -> AxisStep:
     return AxisStep(size * MICROMETRES["m"], "µm")
 
@@ -104,4 +116,5 @@ _PROGRAMS: tuple[Callable[[TiffFile], Steps], ...] = (
     _sis,
     _zeiss,
     _fei,
+    _philips,
 )

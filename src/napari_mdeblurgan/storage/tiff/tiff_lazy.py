@@ -14,6 +14,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import labelled
 from napari_mdeblurgan.storage.lazy_arrays import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff.tiff_companion import lacking_companion
 from napari_mdeblurgan.storage.tiff.tiff_dialects import (
@@ -47,7 +48,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     """
     with opened_tiff(path, image) as (tif, index, series):
         stored, piece = _stored(path, index, series)
-        axes = series.axes
+        axes = plain_letters(series.axes)
         data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
         data, axes = arranged_pixels(data, axes, series)
         calibration = read_calibration(tif, index, series)

@@ -26,6 +26,7 @@ from napari_mdeblurgan.storage.geometry import (
 )
 from napari_mdeblurgan.storage.objective import ome_objective
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PROVENANCE_KEY
+from napari_mdeblurgan.storage.tiff.tiff_imagej import known_origins
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
@@ -242,11 +243,27 @@ def ome_options(image: Micrograph) -> dict[str, Any]:
         channels["Color"] = [_packed(channel) for channel in image.display]
     if channels:
         metadata["Channel"] = channels
+    if stage := _stage_options(image):
+        metadata["Plane"] = stage
     if image.name:
         metadata["Name"] = image.name
     if own := _without_place(image):
         metadata["MapAnnotation"] = {"Namespace": NAMESPACE, _KEY: json.dumps(own)}
     return {"metadata": metadata}
+
+
+def _stage_options(image: Micrograph) -> dict[str, list[Any]]:
+    """Where the stage was along X and Y, for each plane, by which other programs put images
+    together; nothing where that is not known.
+    """
+    geometry, lengths = image.geometry, zip(image.axes, image.data.shape, strict=True)
+    planes = math.prod(length for axis, length in lengths if axis not in "YXS")
+    told: dict[str, list[Any]] = {}
+    for axis in known_origins(geometry).keys() & set("XY"):
+        if unit := geometry.unit_of(axis):
+            told[f"Position{axis}"] = [geometry.origin[axis]] * planes
+            told[f"Position{axis}Unit"] = [unit] * planes
+    return told
 
 
 def _without_place(image: Micrograph) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""Strips and tiles of TIFF that are pictures with a header of their own, which may claim any size:
-JPEG, JPEG 2000, PNG, WebP, LERC.
+"""Strips and tiles of TIFF that are pictures with a header of their own, which may claim any size,
+and hold other colours than the file tells: JPEG, JPEG 2000, PNG, WebP, LERC.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import math
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import SPARE_PIXELS
@@ -19,13 +21,19 @@ if TYPE_CHECKING:
 _SPARE = 4  # times the pixels of a piece, of which the last may be cut short
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of JPEG before a size
 _SCAN = 0xDA
+APERIO_YCBCR, APERIO_RGB = 33003, 33005  # compressions: JPEG 2000, whatever colours the tags name
+_J2K_START = b"\xff\x4f\xff\x51"
+_COLOUR_STEP = 46  # where JPEG 2000 tells how many columns share a value of its second sample
+_TO_RGB = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], np.float32)
 
 
 def check_pieces(path: Path, page: TiffPage) -> None:
     """Have each piece of a page, and of those that are like it, refused before room is made for
-    more than there can be in it.
+    more than there can be in it; those that hold luminance and differences of colour become RGB.
     """
-    decode, most = page.decode, _SPARE * math.prod(page.chunks) + SPARE_PIXELS
+    decode: Any = page.decode
+    most = _SPARE * math.prod(page.chunks) + SPARE_PIXELS
+    ycbcr = page.compression == APERIO_YCBCR
 
     def checked(data: bytes | None, *arguments: Any, **options: Any) -> Any:
         claimed = claimed_pixels(data or b"")
@@ -34,9 +42,23 @@ def check_pieces(path: Path, page: TiffPage) -> None:
                 f"{path} is damaged: a part of it claims to hold {claimed:,} pixels in "
                 f"{len(data or b''):,} bytes; copy it again."
             )
-        return decode(data, *arguments, **options)
+        pixels, *place = decode(data, *arguments, **options)
+        return (_rgb(pixels) if ycbcr and data and not _made_rgb(data) else pixels, *place)
 
     page.__dict__["decode"] = checked  # a cached property: this is what everybody is given
+
+
+def _made_rgb(data: bytes) -> bool:
+    """Whether the decoder of JPEG 2000 makes RGB by itself: where colours are coarser than the
+    luminance.
+    """
+    return data.startswith(_J2K_START) and data[_COLOUR_STEP : _COLOUR_STEP + 1] != b"\1"
+
+
+def _rgb(pixels: np.ndarray) -> np.ndarray:
+    """Red, green and blue of luminance and differences of colour as JPEG has them, uint8."""
+    colours = (pixels - np.array([0, 128, 128], np.float32)) @ _TO_RGB
+    return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
 
 
 def claimed_pixels(data: bytes) -> int:
@@ -52,7 +74,7 @@ def claimed_pixels(data: bytes) -> int:
 def _size(data: bytes) -> tuple[int, ...]:
     if data.startswith(JPEG_START):
         return _of_jpeg(data)
-    if data.startswith(b"\xff\x4f\xff\x51"):  # JPEG 2000 without a file around it
+    if data.startswith(_J2K_START):  # JPEG 2000 without a file around it
         return struct.unpack_from(">2I", data, 8)
     if data[4:8] == b"jP  ":
         return struct.unpack_from(">2I", data, data.find(b"ihdr", 0, 1024) + 4)

@@ -61,7 +61,7 @@ def arranged_pixels(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, 
     samples = data.shape[-1] if "S" in axes else 1
     opacity = page.extrasamples[0] if samples in (2, 4) and page.extrasamples else None
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and kind not in TABLES:
-        return _from_palette(data, axes, page, opacity)
+        return _from_palettes(data, axes, series, opacity)
     inverted = (
         page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
     )
@@ -148,6 +148,21 @@ def _inverse(data: Any, bits: int) -> Any:
 
 def _turned_beside_opacity(data: np.ndarray, bits: int) -> np.ndarray:
     return np.stack([_inverse(data[..., 0], bits), data[..., 1]], -1)
+
+
+def _from_palettes(
+    data: Any, axes: str, series: TiffPageSeries, opacity: int | None
+) -> tuple[Any, str]:
+    """The colours that numbers stand for, by the palette of each page where these differ."""
+    first: Any = series.keyframe
+    pages: list[Any] = list(series) if series.kind == "generic" else [first]
+    if all(np.array_equal(page.colormap, first.colormap) for page in pages):
+        return _from_palette(data, axes, first, opacity)
+    parts = [
+        _from_palette(data[number : number + 1], axes, page, opacity)
+        for number, page in enumerate(pages)
+    ]
+    return np.concatenate([pixels for pixels, _ in parts]), parts[0][1]
 
 
 def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> tuple[Any, str]:

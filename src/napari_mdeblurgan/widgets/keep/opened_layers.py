@@ -172,6 +172,8 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
         if part.display.limits is not None:
             attributes["contrast_limits"] = part.display.limits
         attributes["visible"] = part.display.active
+        if part.axes != part.image.axes:  # one of several channels, which are seen together
+            attributes["blending"] = "additive"
     else:
         attributes |= _look_told(entry, rgb=rgb)
     attributes |= _look(entry.get("look"))
