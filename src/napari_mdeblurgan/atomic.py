@@ -175,8 +175,8 @@ def in_words(error: OSError) -> str:
     missing = error.filename is None and error.errno in (None, errno.ENOENT)
     if missing and (lacking := no_temporary_folder()):
         return lacking
-    text = error.strerror or str(error) or type(error).__name__
-    return f"{text[:1].lower()}{text[1:]}".rstrip(".")
+    text = " ".join((error.strerror or str(error) or type(error).__name__).split()).rstrip(".")
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"  # NAS stays NAS
 
 
 def reason_of(error: OSError, folder: Path) -> str:

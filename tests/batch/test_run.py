@@ -17,6 +17,7 @@ import pytest
 from napari_mdeblurgan import pipeline, stopping
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.batch import BatchSettings, Failure, Success, making, open_batch
+from napari_mdeblurgan.batch.item import refusal
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK, OutputFolder
 from napari_mdeblurgan.errors import FileError, MdeblurganError
@@ -324,6 +325,11 @@ def test_the_manifest_says_what_was_done_with_what(restored, tmp_path: Path) -> 
         "float32",
         48 * 56,
     )
+
+
+def test_what_a_source_says_of_itself_keeps_its_letters() -> None:
+    refused = refusal(OSError("NAS /Data is gone."), "a.tif")
+    assert refused.reason == "a.tif could not be restored: NAS /Data is gone."
 
 
 def test_a_failure_is_told_while_it_happens(

@@ -198,6 +198,34 @@ def test_maps_that_would_not_fit_in_memory_are_left_out(
     assert "too little memory" in trusting.controls.status.value
 
 
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError("NAS is gone"), "Assessing 'nuclei' failed: NAS is gone. The result itself is"),
+        (MemoryError(), trust.NO_ROOM),
+    ],
+)
+def test_a_result_whose_assessment_fails_is_there_all_the_same(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    why: str,
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("napari_mdeblurgan.trust.assess.assessing", fails)
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    assert names(viewer) == ["nuclei", "nuclei [sharp ×2]"]
+    assert why in trusting.controls.status.value
+    assert "was made in" in trusting.controls.status.value
+    assert not trusting.controls.report.enabled
+
+
 def test_cancelling_while_it_is_assessed_adds_nothing(
     viewer: Viewer,
     trusting: DeblurWidget,

@@ -20,6 +20,11 @@ from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
             OSError(errno.ENAMETOOLONG, "File name too long", "a.tif"),
             "The batch failed: a.tif: file name too long.",
         ),
+        (OSError("NAS is gone"), "The batch failed: NAS is gone."),
+        (
+            OSError("Cannot read A.h5\n(it is closed)."),
+            "The batch failed: cannot read A.h5 (it is closed).",
+        ),
         (KeyError("a"), "The batch failed unexpectedly (KeyError: 'a'); see the log."),
     ],
 )

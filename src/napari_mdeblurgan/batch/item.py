@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.atomic import in_words
 from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
@@ -167,9 +168,7 @@ def refusal(error: Exception, name: str) -> Refusal:
         case MemoryError():
             return Refusal(f"{name} does not fit into memory; close other programs.")
         case OSError():
-            return Refusal(
-                f"{name} could not be restored: {(error.strerror or str(error)).lower()}."
-            )
+            return Refusal(f"{name} could not be restored: {in_words(error)}.")
     log.error("restoring %s failed", name, exc_info=error)
     what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
     return Refusal(f"{name} failed unexpectedly ({what}); see the log.")

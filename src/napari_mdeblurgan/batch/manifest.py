@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from napari_mdeblurgan.atomic import reason_of
+from napari_mdeblurgan.atomic import in_words, reason_of
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.own_folder import open_own, refuse_links
 
@@ -218,9 +218,7 @@ class Manifest:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise FileError(
-                f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}."
-            ) from error
+            raise FileError(f"{self.path} cannot be read: {in_words(error)}.") from error
         self._torn = bool(content) and not content.endswith(b"\n")
         for line in content.splitlines():
             try:

@@ -19,6 +19,8 @@ from napari_mdeblurgan.widgets.runs.job import (
     timed,
 )
 from napari_mdeblurgan.widgets.runs.known_optics import ResultSoftness, result_softness
+from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
+from napari_mdeblurgan.widgets.shared.wording import WHOLE
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -59,16 +61,19 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     soft = yield from _softened(job, data, known)
     left = cut.cut_result(soft, plan, job)
     restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)
-    if not check:
-        return (
-            replace(restored, warnings=(*restored.warnings, trust.NO_ROOM))
-            if job.trust
-            else restored
-        )
-    trusted = yield from trust.assessed(
-        job, image, plan, model, soft, explanation, spread, examinations
-    )
-    return replace(restored, trusted=trusted)
+    if not job.trust:
+        return restored
+    lacking = trust.NO_ROOM
+    if check:
+        try:
+            trusted = yield from trust.assessed(
+                job, image, plan, model, soft, explanation, spread, examinations
+            )
+            return replace(restored, trusted=trusted)
+        except Exception as error:  # of the assessment alone, which costs nobody the result
+            lacking = in_one_sentence(error, f"Assessing {job.source!r}", trust.NO_ROOM)
+            lacking = f"{lacking} {WHOLE}"
+    return replace(restored, warnings=(*restored.warnings, lacking))
 
 
 def _softened(

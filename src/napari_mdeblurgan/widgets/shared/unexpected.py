@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from napari_mdeblurgan.atomic import in_words
 from napari_mdeblurgan.errors import MdeblurganError
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,9 @@ def in_one_sentence(error: Exception, doing: str, no_memory: str = "") -> str:
         return str(error)
     if no_memory and isinstance(error, MemoryError):
         return no_memory
-    if isinstance(error, OSError) and error.filename and error.strerror:  # as the command says it
-        return f"{doing} failed: {error.filename}: {error.strerror.lower()}."
+    if isinstance(error, OSError):  # as the command says it
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{doing} failed: {name}{in_words(error)}."
     log.exception("%s failed", doing)
-    return f"{doing} failed unexpectedly ({type(error).__name__}: {error}); see the log."
+    what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    return f"{doing} failed unexpectedly ({what}); see the log."
