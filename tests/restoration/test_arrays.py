@@ -65,6 +65,16 @@ def test_masked_integers_are_refused() -> None:
         as_array(np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]]))
 
 
+def test_masked_pixels_of_one_of_several_planes_are_missing_too() -> None:
+    plane = np.float32([[1, 2], [3, 4]])
+    masked = np.ma.masked_array(np.where(plane == 2, np.float32(-9999), plane), plane == 2)
+    right = np.stack([plane, np.where(plane == 2, np.float32(np.nan), plane)])
+    for planes in ([plane, masked], (plane, Labelled(masked))):
+        assert np.array_equal(as_array(planes), right, equal_nan=True)
+    with pytest.raises(ImageError, match="1 pixel of the image is masked"):
+        as_array([np.uint8([[1, 2]]), np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]])])
+
+
 def test_nothing_masked_is_an_image_like_any_other() -> None:
     assert type(as_array(np.ma.masked_array(np.uint8([[1, 2]])))) is np.ndarray
 

@@ -56,6 +56,8 @@ def as_array(image: Any) -> Any:
         return _without_mask(image)
     if isinstance(image, Sequence) and not isinstance(image, str | bytes):
         _check_one_size(image)
+    if isinstance(image, list | tuple):
+        image = [as_array(each) if hasattr(each, "shape") else each for each in image]
     if hasattr(image, "getbands") and not _PICTURES.fullmatch(image.mode):
         raise ImageError(
             f"This {type(image).__name__} is of the mode {image.mode}, whose numbers are no greys "
