@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 
 from benchmarks import fuzz_model_files as fuzz
 from benchmarks.model_damage import pack, unpack, with_card, with_weights
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import load_model, read_card
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import MAX_HEADER_BYTES
@@ -53,6 +54,11 @@ def test_a_checkpoint_under_another_name_is_refused(tmp_path: Path, zipped: bool
 def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
     assert "check" in refusal(lambda: load_model(tmp_path / name))
     assert "check" in refusal(lambda: load_model(name))
+
+
+def test_what_is_no_path_is_refused(saved: Path) -> None:
+    with pytest.raises(FileError, match="ModelCard is no path"):
+        load_model(read_card(saved))  # type: ignore[arg-type]
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

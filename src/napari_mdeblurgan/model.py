@@ -350,9 +350,9 @@ def find_model(name_or_path: str | Path) -> Path:
     FileError
         If it is an address.
     """
+    path = local_path(name_or_path)
     if name_or_path in (files := model_files()):
         return files[str(name_or_path)]
-    path = local_path(name_or_path)
     refuse_pickle(path)
     if isinstance(name_or_path, Path) or path.suffix.lower() == SUFFIX or path.name != name_or_path:
         return path

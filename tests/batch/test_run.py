@@ -390,3 +390,8 @@ def test_settings_that_cannot_be_are_refused_before_the_first_image(
 ) -> None:
     with pytest.raises(MdeblurganError, match=words):
         settings(**wishes).recipe()
+
+
+def test_plain_values_are_no_settings(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="This dict holds no settings of a batch; pass `BatchSet"):
+        open_batch([tmp_path], tmp_path / "out", {"format": "png"})  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.pairs import ImagePair, PairError, register_images
+from napari_mdeblurgan.pairs import ImagePair, PairError, register_all, register_images
 from napari_mdeblurgan.pairs.structure import without_hot_pixels
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.storage import Micrograph
@@ -230,3 +230,20 @@ def test_sparse_spots_are_no_hot_pixels() -> None:
     spots = sum(np.exp(-((y - at) ** 2 + (x - to) ** 2) / 2 / 0.7**2) for at, to in places)
     image = (1000 * spots + np.random.default_rng(1).normal(100, 3, y.shape)).astype(np.float32)
     np.testing.assert_array_equal(without_hot_pixels(image), image)
+
+
+def test_masked_pixels_are_not_valid(make) -> None:
+    pair = make(10).pair
+    data = np.ma.masked_array(pair.high.data.astype(np.float32), False)
+    data[60:70, 80:90] = -9999
+    data.mask[60:70, 80:90] = True
+    found = register_images(ImagePair("gap", pair.low, replace(pair.high, data=data)))
+    assert found.accepted, found.registration.reasons
+    assert found.high.min() > -1
+    assert 0.95 < found.valid.mean() < 0.998
+
+
+def test_arrays_without_axes_are_refused_with_the_mend(make) -> None:
+    pair = make(0).pair
+    (found,) = register_all([ImagePair("arrays", pair.low.data, pair.high.data)])
+    assert 'pass it as one that does, as in `Micrograph(array, "YX")`' in found.error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 from scipy import sparse
 
@@ -62,6 +63,16 @@ def test_masked_real_numbers_become_nan() -> None:
 def test_masked_integers_are_refused() -> None:
     with pytest.raises(ImageError, match="1 pixel of the image is masked"):
         as_array(np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]]))
+
+
+def test_masked_pixels_of_one_of_several_planes_are_missing_too() -> None:
+    plane = np.float32([[1, 2], [3, 4]])
+    masked = np.ma.masked_array(np.where(plane == 2, np.float32(-9999), plane), plane == 2)
+    right = np.stack([plane, np.where(plane == 2, np.float32(np.nan), plane)])
+    for planes in ([plane, masked], (plane, Labelled(masked))):
+        assert np.array_equal(as_array(planes), right, equal_nan=True)
+    with pytest.raises(ImageError, match="1 pixel of the image is masked"):
+        as_array([np.uint8([[1, 2]]), np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]])])
 
 
 def test_nothing_masked_is_an_image_like_any_other() -> None:
@@ -157,6 +168,41 @@ def test_what_is_lazy_and_sparse_is_made_dense_when_it_is_read() -> None:
 def test_what_is_no_image_is_said_in_one_sentence() -> None:
     with pytest.raises(ImageError, match="is no image: it is shy; pass an array"):
         as_array(Shy())
+
+
+class Levels(Sequence[Any]):
+    """The levels of a pyramid, as the data of napari's layers have them."""
+
+    def __init__(self, *levels: np.ndarray) -> None:
+        self.levels = levels
+        self.dtype, self.shape, self.ndim = (
+            getattr(levels[0], name) for name in ("dtype", "shape", "ndim")
+        )
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.levels[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.levels[-1]
+
+
+@pytest.mark.parametrize("kind", [Levels, lambda *levels: list(levels)], ids=["levels", "list"])
+def test_of_arrays_of_several_sizes_one_is_to_be_passed(kind: Callable[..., Any]) -> None:
+    level = np.ones((6, 8))
+    with pytest.raises(ImageError, match=r"of several sizes \(6 × 8, 3 × 4\); pass one of them"):
+        as_array(kind(level, level[::2, ::2]))
+    assert as_array(kind(level)).shape in ((6, 8), (1, 6, 8))
+
+
+def test_names_of_files_and_groups_of_arrays_are_no_images(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "pyramid.zarr")
+    group.create_array("0", data=np.ones((2, 3)))
+    for strange in (group, ["a.tif", "b.tif"]):
+        with pytest.raises(ImageError, match="is no image; pass an array of numbers"):
+            as_array(strange)
 
 
 class Shy:

@@ -18,6 +18,7 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore, restore_steps
 from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.steps import finished
 
 Models = Callable[..., Model]
 WHOLE = 4096
@@ -185,6 +186,18 @@ def test_a_masked_image_gives_a_masked_result_whatever_lies_beneath_the_mask(
     )
     assert np.array_equal(found.mask, masked.repeat(2, axis=0).repeat(2, axis=1))
     np.testing.assert_array_equal(found.filled(np.nan), right)
+
+
+@pytest.mark.parametrize("steps", [restore_steps, ensemble_steps])
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
+def test_the_steps_take_what_a_plan_can_be_made_for(tiny_model: Models, steps: Callable) -> None:
+    image, model = noise(40, 40), tiny_model()
+    masked = np.ma.masked_array(image, image > 0.99)
+    masked.data[masked.mask] = 1e6
+    for taken in (image.tolist(), masked):
+        plan = make_plan(taken, model.card)
+        right = finished(steps(np.ma.filled(np.ma.asarray(taken), np.nan), plan, model))
+        np.testing.assert_array_equal(finished(steps(taken, plan, model)), right)
 
 
 def test_missing_pixels_are_told_of(tiny_model: Models) -> None:

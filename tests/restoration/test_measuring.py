@@ -4,8 +4,10 @@ can be stopped.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -33,6 +35,18 @@ def test_of_a_lazy_image_a_few_spots_are_read() -> None:
     (window,) = measured_windows(image, False)
     assert (window.low, window.high) == (0, 254)
     assert image.read < 0.1 * 5000 * 4000
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (0, 1)])
+def test_of_each_channel_of_a_lazy_image_a_few_spots_are_read(axes: tuple[int, ...]) -> None:
+    """Whether it is sliced when it is read, as dask's, or read when it is sliced, as zarr's."""
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 3, 2500, 2000)).astype(np.uint8)
+    pixels //= np.arange(1, 7, dtype=np.uint8).reshape(2, 3, 1, 1)
+    image = Counted(pixels)
+    found = measured_windows(image, False, axes)
+    assert found == measured_windows(da.from_array(pixels), False, axes)
+    assert len(found) == math.prod(pixels.shape[axis] for axis in axes)
+    assert image.read < 0.25 * pixels.size
 
 
 @pytest.mark.parametrize("shape", [(300, 380), (2, 500, 700), (300, 380, 3)])

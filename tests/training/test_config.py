@@ -21,6 +21,7 @@ from napari_mdeblurgan.training.config import (
 )
 from napari_mdeblurgan.training.losses.loss_config import preset
 from napari_mdeblurgan.training.preparation import schedule_for
+from napari_mdeblurgan.training.run import open_run
 
 
 def test_the_defaults_are_the_papers_schedule() -> None:
@@ -122,6 +123,19 @@ def test_a_mistake_is_named_with_its_field_and_mend(
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_what_holds_no_sections_is_refused_with_an_example() -> None:
+    for strange in (None, 5, "fast"):
+        with pytest.raises(ConfigError, match=r'give them as in \{"schedule": '):
+            parse_config(strange)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no section called 5; there are model, "):
+        parse_config({5: {}})  # type: ignore[dict-item]
+
+
+def test_plain_values_are_no_configuration_for_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="This dict is no configuration; pass what"):
+        open_run(tmp_path, tmp_path / "run", {"schedule": {"steps": 2}})  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -381,7 +381,12 @@ def open_batch(
         by another batch, a model or a format is not known, or results of other settings would be
         replaced.
     """
-    settings = settings or BatchSettings()
+    settings = BatchSettings() if settings is None else settings
+    if not isinstance(settings, BatchSettings):
+        raise FileError(
+            f"This {type(settings).__name__} holds no settings of a batch; pass "
+            '`BatchSettings(format="ome-zarr")` or the like.'
+        )
     recipe = settings.recipe()
     path = local_path(output)
     sources = find_sources(inputs, path, settings.image)

@@ -28,6 +28,7 @@ from napari_mdeblurgan.pairs.pair import (
 )
 from napari_mdeblurgan.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.pairs.structure import plane, without_hot_pixels
+from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import Micrograph
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
@@ -76,6 +77,7 @@ def register_images(
     """
     if scale not in (2, 4):
         raise ValueError(f"scale must be 2 or 4, got {scale}")
+    pair = replace(pair, low=_in_memory(pair.low, pair.name), high=_in_memory(pair.high, pair.name))
     if pair.high.restored:
         raise PairError(
             f"{pair.name}: the high-magnification image is a result of this program and no truth "
@@ -150,6 +152,22 @@ def register_images(
     )
 
 
+def _in_memory(image: Micrograph, name: str) -> Micrograph:
+    """The same with its pixels as numpy has them; those that are masked are NaN.
+
+    Raises
+    ------
+    PairError
+        If it is an array alone.
+    """
+    if not isinstance(image, Micrograph):
+        raise PairError(
+            f"{name}: this {type(image).__name__} does not say what its axes are; pass it as one "
+            'that does, as in `Micrograph(array, "YX")`.'
+        )
+    return replace(image, data=np.asarray(as_array(image.data)))
+
+
 def _channels(image: Micrograph, name: str) -> Channels:
     """The channels of one plane, as float32; what is not finite becomes the median.
 
@@ -162,7 +180,7 @@ def _channels(image: Micrograph, name: str) -> Channels:
         raise PairError(
             f"{name}: {image.name or 'an image'} is a stack ({image.axes}); take one plane of it."
         )
-    data = np.asarray(image.data)
+    data = image.data
     if data.dtype.kind not in "buif":
         raise PairError(
             f"{name}: {image.name or 'an image'} has pixels of type {data.dtype}; save it with "
@@ -252,7 +270,7 @@ def saturated(image: Micrograph, crop: tuple[slice, slice]) -> float:
     The limit is what the type can hold, or the image's largest value where so many pixels have it
     that it can be nothing else.
     """
-    data = np.asarray(image.data)
+    data = image.data
     if data.dtype.kind not in "iu":
         return 0.0
     colours = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +22,9 @@ def is_lazy(image: Any) -> bool:
     """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like).
 
     It has a shape and gives its parts; what can only be asked for the whole, as a sparse array, is
-    none.
+    none, nor are several arrays, as the levels of a pyramid.
     """
-    if isinstance(image, np.ndarray | np.generic) or not isinstance(
+    if isinstance(image, np.ndarray | np.generic | Sequence) or not isinstance(
         getattr(image, "dtype", None), np.dtype
     ):
         return False
@@ -53,6 +54,10 @@ def as_array(image: Any) -> Any:
         image = image.magnitude
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
+    if isinstance(image, Sequence) and not isinstance(image, str | bytes):
+        _check_one_size(image)
+    if isinstance(image, list | tuple):
+        image = [as_array(each) if hasattr(each, "shape") else each for each in image]
     if hasattr(image, "getbands") and not _PICTURES.fullmatch(image.mode):
         raise ImageError(
             f"This {type(image).__name__} is of the mode {image.mode}, whose numbers are no greys "
@@ -71,12 +76,23 @@ def as_array(image: Any) -> Any:
         raise ImageError(
             f"This {type(image).__name__} is no image: {reason}; pass an array of numbers."
         ) from error
-    if array.ndim == 0 and array.dtype.kind in "OSU":
+    if array.ndim < 2 and array.dtype.kind in "OSU":
         raise ImageError(
             f"This {type(image).__name__} is no image; pass an array of numbers, such as "
             "`read_image(path).data`."
         )
     return array
+
+
+def _check_one_size(arrays: Sequence[Any]) -> None:
+    """Make sure that several arrays, as the levels of a pyramid, can be one stack."""
+    shapes = {tuple(each.shape): None for each in arrays if hasattr(each, "shape")}
+    if len(shapes) > 1:
+        sizes = ", ".join(" × ".join(map(str, shape)) for shape in shapes)
+        raise ImageError(
+            f"This {type(arrays).__name__} holds arrays of several sizes ({sizes}); pass one of "
+            "them, such as the first, which is the largest of a pyramid."
+        )
 
 
 def check_order(image: Any) -> None:

@@ -127,7 +127,7 @@ def restore_steps(
     ImageError, ModelError
         If the plan was made for another image, or another kind of model.
     """
-    _check_plan(image, plan, model)
+    image = _planned(image, plan, model)
     windows = yield from _windows(image, plan)
     source = read_in_turn(image)
     operation = restoring_operation(source, plan, windows, model, explain=tell is not None)
@@ -165,7 +165,7 @@ def ensemble_steps(
     ImageError, ModelError
         If the plan was made for another image, or another kind of model.
     """
-    _check_plan(image, plan, model)
+    image = _planned(image, plan, model)
     windows = yield from _windows(image, plan)
     arrays = {
         RESULT: np.empty(plan.output_shape, plan.dtype),
@@ -177,14 +177,16 @@ def ensemble_steps(
     return arrays[RESULT], arrays[DISAGREEMENT]
 
 
-def _check_plan(image: Any, plan: RestorationPlan, model: Model) -> None:
-    """Make sure that a plan is for an image and a model."""
+def _planned(image: Any, plan: RestorationPlan, model: Model) -> Any:
+    """The image as an array, once it is sure that the plan is for it and the model."""
+    image = as_array(image)
     if tuple(image.shape) != plan.shape:
         raise ImageError(
             f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; "
             "make a new plan."
         )
     check_made_for(plan, model)
+    return image
 
 
 def _windows(image: Any, plan: RestorationPlan) -> Generator[Progress, None, tuple[Window, ...]]:

@@ -25,6 +25,7 @@ from napari_mdeblurgan.restoration.intensity import (
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.steps import finished, map_steps
+from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 
 def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:
@@ -63,6 +64,7 @@ def measuring(
     if not window_axes:
         return ((yield from _one(image, rgb)),)
     first, *others = window_axes
+    image = _sliced_unread(image)
     windows: list[Window] = []
     for entry in range(image.shape[first]):
         part = measuring(
@@ -70,6 +72,21 @@ def measuring(
         )
         windows += yield from map_steps(part, partial(_so_far, entry, image.shape[first]))
     return tuple(windows)
+
+
+def _sliced_unread(image: Any) -> Any:
+    """The same array, but if it is one that is read where it is sliced, as those of zarr and HDF5,
+    not before numpy asks for a part of that.
+    """
+    if not is_lazy(image) or hasattr(image, "dask") or isinstance(image, ArrayPart):
+        return image
+    source = read_in_turn(image)
+
+    def pixels(spans: Spans) -> np.ndarray:
+        parts = (each if isinstance(each, int) else slice(each.start, each.stop) for each in spans)
+        return np.asarray(source[tuple(parts)])
+
+    return ArrayPart(pixels, image.shape, image.dtype)
 
 
 def _so_far(entry: int, entries: int, fraction: float) -> float:

@@ -229,6 +229,11 @@ def parse_config(
     ConfigError
         Naming the first unknown or unfit field, and how to mend it.
     """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{name}: a {type(values).__name__} has no sections; give them as in "
+            '{"schedule": {"steps": 2000}}.'
+        )
     base = base or TrainingConfig()
     sections = {
         field.name: getattr(base, field.name) for field in dataclasses.fields(TrainingConfig)
@@ -276,7 +281,7 @@ def _preset(wish: Any, name: str) -> dict[str, Any]:
 
 def _known(word: str, options: Any, name: str, what: str) -> None:
     if word not in options:
-        near = difflib.get_close_matches(word, options, 1)
+        near = difflib.get_close_matches(str(word), options, 1)
         mend = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}."
         raise ConfigError(f"{name}: there is no {what} called {word!r}; {mend}")
 

@@ -20,7 +20,7 @@ from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
 from napari_mdeblurgan.training.card import card_for_run
 from napari_mdeblurgan.training.checkpoint import latest
-from napari_mdeblurgan.training.config import TrainingConfig, read_config
+from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, read_config
 from napari_mdeblurgan.training.curves import write_curves
 from napari_mdeblurgan.training.distributed import (
     ALONE,
@@ -261,6 +261,11 @@ def open_run(
         If the images, the configuration or the folder cannot be used, the run was begun with
         others, or another process is at work on it.
     """
+    if not isinstance(config, TrainingConfig | None):
+        raise ConfigError(
+            f"This {type(config).__name__} is no configuration; pass what `parse_config` or "
+            "`read_config` returns."
+        )
     images, output = local_path(images), local_path(output)
     folder = RunFolder(output)
     check_folder(folder)
