@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import (
     Assessing,
@@ -28,6 +28,7 @@ from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+from napari_mdeblurgan.trust.mapped import Mapped
 
 Models = Callable[..., Model]
 EXACT = {"precision": "float32", "device": "cpu", "tile": 64}
@@ -61,6 +62,30 @@ def test_the_result_alone_is_planned_restored_and_written(
     assert (progress[0].done, progress[-1].fraction) == (0, 1)
     if ending != ".tif":  # which keeps no record
         assert "trust" not in entries_of(read_provenance(path))[0]
+
+
+@BOTH
+@pytest.mark.parametrize("trouble", [MemoryError(), OSError("NAS is gone"), ImageError("No.")])
+def test_a_result_that_cannot_be_assessed_is_written_all_the_same(
+    tiny_model: Models,
+    image: Micrograph,
+    tmp_path: Path,
+    ending: str,
+    trouble: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(Mapped, "read", fails)
+    path, picture = tmp_path / f"sharp{ending}", tmp_path / "picture.png"
+    request = Request(output=path, options=EXACT, maps=True, picture=picture)
+    with pytest.raises((MdeblurganError, MemoryError, OSError)) as caught:
+        told(image, tiny_model(), request)
+    assert read_image(path).data.shape == (2, 140, 180)
+    if ending != ".ome.zarr":
+        assert picture.exists()
+        assert f"{path} is whole" in str(caught.value)
 
 
 @pytest.mark.parametrize("ensemble", [False, True])

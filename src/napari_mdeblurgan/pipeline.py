@@ -176,7 +176,7 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
     ------
     MdeblurganError
         In one sentence, if the image cannot be restored, it does not fit into memory, or something
-        cannot be written.
+        cannot be written; or if the result, which is written then, cannot be assessed.
     """
     return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
 
@@ -191,10 +191,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class ResultInMemory:
-    """The pixels of a result in memory, and how far they can be trusted, where that was asked."""
+    """The pixels of a result in memory, and how far they can be trusted, where that was asked, or
+    why that is not known.
+    """
 
     data: np.ndarray
     found: Assessment | None
+    trouble: Exception | None = None
 
 
 def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
@@ -238,7 +241,12 @@ def making(
     found = None
     if request.assesses:
         yield Assessing()
-        found = yield from assessing(image, data, plan, model, examinations, explanation, spread)
+        try:
+            found = yield from assessing(
+                image, data, plan, model, examinations, explanation, spread
+            )
+        except Exception as error:  # of the assessment alone: the result is written first
+            return ResultInMemory(data, None, error)
     return ResultInMemory(data, found)
 
 
@@ -250,15 +258,18 @@ def keeping(
     """
     from napari_mdeblurgan.restoration.micrographs import restored_micrograph
     from napari_mdeblurgan.storage import write_image
+    from napari_mdeblurgan.trust.recording import unassessed, whole_record
 
     image, plan, found = ready.image, ready.planned.plan, restored.found
-    record = _record(image, plan, model, found, request)
+    record = whole_record(image, plan, model.card, found, request.ensemble, request.dated)
     after = dataclasses.replace(restored_micrograph(image, restored.data, plan), provenance=record)
     write_image(request.output, after)
     yield _made(request, after)
     if found is not None and request.maps:
         yield from _write_maps(request.output, image, after, plan, found)
     yield from _reported(image, after, plan, model, found, request)
+    if restored.trouble is not None:
+        raise unassessed(request.output, restored.trouble)
 
 
 def restoring_to_memory(
@@ -291,6 +302,7 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     from napari_mdeblurgan.storage.map_places import maps_path
     from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import keep_provenance
     from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
+    from napari_mdeblurgan.trust.recording import whole_record
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     path, ensemble, options = request.output, request.ensemble, request.options
@@ -328,7 +340,8 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
             image, path, plan, model, examinations, ensemble, request.softness, said
         )
         if request.records:
-            keep_provenance(path, _record(image, plan, model, found, request))
+            record = whole_record(image, plan, model.card, found, ensemble, request.dated)
+            keep_provenance(path, record)
         if request.maps:
             yield from (
                 Written(maps_path(path, each.name), _described(each)) for each in found.maps
@@ -373,29 +386,6 @@ def examining(
 
 def _made(request: Request, after: Micrograph) -> Written:
     return Written(request.output, f"{' × '.join(map(str, after.data.shape))} ({after.axes})")
-
-
-def _record(
-    image: Micrograph,
-    plan: RestorationPlan,
-    model: Model,
-    found: Assessment | None,
-    request: Request,
-) -> dict[str, Any]:
-    """How the result was made and what was found out about it, as its file keeps it."""
-    from napari_mdeblurgan.restoration.made import provenance_of
-    from napari_mdeblurgan.storage.provenance import record_of
-    from napari_mdeblurgan.trust.made_with import settings_of
-    from napari_mdeblurgan.trust.record import trust_record
-    from napari_mdeblurgan.trust.recording import today
-
-    card, ensemble, binning = model.card, request.ensemble, image.binning
-    entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
-    if found is not None:
-        (sizes, unit), date = image.physical(), today() if request.dated else ""
-        described, softness = settings_of(plan, card, ensemble, binning), plan.softness.sigma
-        entry["trust"] = trust_record(found, described, softness, sizes.get("X"), unit or "", date)
-    return record_of([entry])
 
 
 def _described(made: TrustMap) -> str:

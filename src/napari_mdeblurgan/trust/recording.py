@@ -1,12 +1,22 @@
-"""The report on an assessment of a micrograph."""
+"""What is kept of an assessment of a micrograph: the report on it, and its part of the record of
+how a result was made.
+"""
 
 from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.atomic import in_words
+from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.restoration.made import provenance_of
+from napari_mdeblurgan.storage.provenance import record_of
+from napari_mdeblurgan.trust.made_with import settings_of
+from napari_mdeblurgan.trust.record import trust_record
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
@@ -48,3 +58,38 @@ def write_report_of(
 def today() -> str:
     """When something is assessed or reported, for people."""
     return datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+
+
+def whole_record(
+    image: Micrograph,
+    plan: RestorationPlan,
+    card: ModelCard,
+    found: Assessment | None,
+    ensemble: bool,
+    dated: bool,
+) -> dict[str, Any]:
+    """How a result was made and what was found out about it, as its file keeps it; with the date of
+    that if it is to be `dated`.
+    """
+    binning = image.binning
+    entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
+    if found is not None:
+        (sizes, unit), date = image.physical(), today() if dated else ""
+        described, softness = settings_of(plan, card, ensemble, binning), plan.softness.sigma
+        entry["trust"] = trust_record(found, described, softness, sizes.get("X"), unit or "", date)
+    return record_of([entry])
+
+
+def unassessed(output: Path, trouble: Exception) -> Exception:
+    """What is raised where a result was written that could not be assessed."""
+    if isinstance(trouble, OSError):
+        why = in_words(trouble)
+    elif isinstance(trouble, MemoryError):
+        why = "there was too little memory for it; restore it to an OME-Zarr, which takes less"
+    elif isinstance(trouble, MdeblurganError):
+        why = str(trouble).rstrip(".")
+    else:
+        return trouble
+    error = FileError(f"{output} is whole, but how far to trust it was not found out: {why}.")
+    error.__cause__ = trouble
+    return error
