@@ -31,6 +31,13 @@ def _kept(letter: str) -> str:
     return REPLACEMENT if none else letter
 
 
+def for_utf8(text: str) -> str:
+    r"""Text that UTF-8 can hold: what it cannot is escaped, as "\udce9" in the name of a file of
+    another encoding.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def for_terminal(text: str) -> str:
     r"""Text that can do nothing to a terminal but be shown: control characters are escaped, as
     "\x1b", but for "\n" and "\t".

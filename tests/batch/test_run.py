@@ -296,6 +296,23 @@ def test_a_full_disk_ends_the_batch_with_a_sentence_and_loses_nothing(
     assert [item.source.path for item in restored(paths).todo] == paths[1:]
 
 
+def test_a_full_disk_leaves_nothing_that_cannot_be_gone_on_with(
+    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **_: object):
+        if "-error" in path.name:
+            with replacing(path):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replacing(path)
+
+    monkeypatch.setattr(tiff_writing, "replacing", full)
+    images, output = [write(tmp_path / "a.tif")], tmp_path / "out"
+    with open_batch(images, output, settings(trust=True)) as batch:
+        with pytest.raises(FileError, match="is full"):
+            list(batch.steps())
+        assert [path.name for path in (output / WORK).iterdir()] == ["lock"]
+
+
 def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(
     settings, tmp_path: Path
 ) -> None:

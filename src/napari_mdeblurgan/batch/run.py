@@ -312,12 +312,12 @@ class Batch:
                     device=outcome.device,
                     seconds=seconds,
                 )
+        self.folder.tidy(item.output)
         if outcome.stops:
             kept = f"{len(self.outputs)} results are there and are kept"
             raise FileError(
                 f"The disk of {self.folder.path} is full; make room and start again: {kept}."
             )
-        self.folder.tidy(item.output)
         self.folder.manifest.add(
             FailedEntry(input=item.source.key, output=item.output, reason=outcome.reason)
         )

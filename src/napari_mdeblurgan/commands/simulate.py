@@ -278,9 +278,7 @@ def make_pairs(
             own, size_um, assumed = with_pixel_size(
                 degradation, image, options.physical.get("pixel-size"), scale
             )
-            low, high = simulated_pair(
-                image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um
-            )
+            low, high = simulated_pair(image, own, scale, _seed(seed, source), size_um)
         except (FileError, ImageError) as error:
             if sources[source]:
                 raise
@@ -343,6 +341,13 @@ def _targets(output: Path, source: FileImage) -> tuple[Path, Path, Path]:
 
     name = image_stem(source)
     return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
+
+
+def _seed(seed: int, source: FileImage) -> int:
+    """Of all that is drawn for an image."""
+    from napari_mdeblurgan.storage import image_stem
+
+    return zlib.crc32(f"{seed} {image_stem(source)}".encode("utf-8", "surrogateescape"))
 
 
 def _with_name(source: Path, sentence: str) -> str:

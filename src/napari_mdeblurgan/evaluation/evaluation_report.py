@@ -12,6 +12,7 @@ from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation import tables
 from napari_mdeblurgan.evaluation.cost import Cost
 from napari_mdeblurgan.evaluation.method_gains import Comparison
+from napari_mdeblurgan.plain_text import for_utf8
 
 _PAPER = """\
 ## What the paper reports
@@ -92,7 +93,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
         If the file cannot be written.
     """
     with replacing(path, make_folders=True) as file:
-        file.write(report(evaluation).encode())
+        file.write(for_utf8(report(evaluation)).encode())
 
 
 def report(evaluation: Evaluation) -> str:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.plain_text import for_utf8
 from napari_mdeblurgan.storage import FileImage, listed_images
 from napari_mdeblurgan.storage.formats import holds_parts, is_readable
 
@@ -53,6 +54,6 @@ def folder_images(folder: Path, file: Path) -> list[tuple[str, FileImage]]:
     """
     found = []
     for one in listed_images(file):
-        place = one.path.relative_to(folder).as_posix()
+        place = for_utf8(one.path.relative_to(folder).as_posix())
         found.append((place if one.image is None else f"{place} [{one.image}]", one))
     return found

@@ -22,6 +22,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.outputs import check_output_folder, nearest
 from napari_mdeblurgan.own_folder import is_link, refuse_links
+from napari_mdeblurgan.plain_text import for_utf8
 from napari_mdeblurgan.training.config import (
     ConfigError,
     TrainingConfig,
@@ -164,4 +165,4 @@ def write_beginning(folder: RunFolder, config: TrainingConfig, images: dict[str,
     with replacing(folder.config, make_folders=True) as file:  # first: the folder is known by it
         file.write(config_toml(config).encode())
     with replacing(folder.images) as file:
-        file.write(json.dumps(images, indent=1, ensure_ascii=False).encode())
+        file.write(for_utf8(json.dumps(images, indent=1, ensure_ascii=False)).encode())

@@ -16,6 +16,7 @@ from napari_mdeblurgan.evaluation.real.gains import MEASURES, Gain, mean_gain, r
 from napari_mdeblurgan.evaluation.real.judge import RealEvaluation
 from napari_mdeblurgan.evaluation.real.scoring import RealScore
 from napari_mdeblurgan.evaluation.tables import NONE, number
+from napari_mdeblurgan.plain_text import for_utf8
 from napari_mdeblurgan.trust.report import STYLE
 
 REAL_PAGE = "report.html"
@@ -61,7 +62,7 @@ def write_page(path: Path, evaluation: RealEvaluation) -> None:
         If the file cannot be written.
     """
     with replacing(path, make_folders=True) as file:
-        file.write(page(path.parent, evaluation).encode())
+        file.write(for_utf8(page(path.parent, evaluation)).encode())
 
 
 def page(folder: Path, evaluation: RealEvaluation) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.plain_text import for_utf8
 from napari_mdeblurgan.storage.formats import is_readable
 
 _DESCRIPTION = "real.toml"
@@ -95,7 +96,7 @@ class RealImage:
     @property
     def name(self) -> str:
         """The file's."""
-        return self.path.name
+        return for_utf8(self.path.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def _described(place: Path) -> Iterator[RealSet]:
 
 
 def _series(place: Path, images: Sequence[Path]) -> RealSet:
-    description = Description(name=place.name, kind="focus-series", images=("*",))
+    description = Description(name=for_utf8(place.name), kind="focus-series", images=("*",))
     return RealSet(description, _sorted(images))
 
 

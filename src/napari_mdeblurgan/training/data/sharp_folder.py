@@ -190,7 +190,9 @@ def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> s
         copies.setdefault(first[path], set()).add(path)
 
     def rank(path: Path) -> bytes:
-        return hashlib.sha256(f"{seed}/{path.relative_to(folder).as_posix()}".encode()).digest()
+        return hashlib.sha256(
+            f"{seed}/{path.relative_to(folder).as_posix()}".encode("utf-8", "surrogateescape")
+        ).digest()
 
     held_out: set[Path] = set()
     for path in sorted(paths, key=rank):
