@@ -143,4 +143,7 @@ def test_pooling_in_bfloat16_is_that_in_float32_but_for_rounding(inputs: int, fa
     assert float((made.float() - wanted).std() / wanted.std()) < 0.01
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(layer(x), made)
-        assert torch.equal(layer(x.contiguous(memory_format=torch.channels_last)), made)
+        beside = layer(x.contiguous(memory_format=torch.channels_last)).float()
+    # summed in another order on some processors
+    assert float((beside - wanted).std() / wanted.std()) < 0.01
+    assert float((beside - made.float()).abs().max() / wanted.std()) < 0.03
