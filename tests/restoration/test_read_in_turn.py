@@ -83,6 +83,41 @@ def test_parts_of_several_chunks_or_with_gaps_are_read_as_they_are(index: Any) -
         np.testing.assert_array_equal(array[index], PIXELS[index])
 
 
+TILES = [
+    (n, slice(y, y + 50), slice(x, x + 50)) for n in (0, 1, 0) for y in (0, 40) for x in (0, 35, 70)
+]
+
+
+def test_chunks_of_slow_parts_are_read_once() -> None:
+    stored = Stored(lambda _: 0.06, (1, 30, 30))
+    array = read_in_turn(stored)
+    assert read_in_turn(array) is array
+    for place in TILES:
+        np.testing.assert_array_equal(array[place], PIXELS[place])
+    again, stored.sizes = sum(stored.sizes), []
+    for place in TILES:
+        np.testing.assert_array_equal(array[place], PIXELS[place])
+    assert again <= 2 * 90 * 120 + 4 * 50 * 50
+    assert not stored.sizes
+
+
+def test_chunks_of_quick_parts_are_not_kept() -> None:
+    stored = Stored(lambda _: 0.0, (1, 30, 30))
+    array = read_in_turn(stored)
+    for place in TILES:
+        np.testing.assert_array_equal(array[place], PIXELS[place])
+    assert stored.sizes == [50 * 50] * len(TILES)
+
+
+def test_only_the_chunks_that_were_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.restoration.read_in_turn._KEPT_BYTES", 8 * 900)
+    stored = Stored(lambda _: 0.06, (1, 30, 30))
+    array = read_in_turn(stored)
+    for place in TILES * 2:
+        np.testing.assert_array_equal(array[place], PIXELS[place])
+        assert sum(chunk.nbytes for chunk in array._kept.values()) <= 8 * 900
+
+
 def test_positions_from_the_end_and_axes_left_out() -> None:
     array = ReadInTurn(Stored(lambda _: 0.06, (1, 90, 120)), Lock())
     for index in [

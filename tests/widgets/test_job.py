@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,27 @@ def test_only_the_plane_is_searched_for_missing_pixels(
     assert isinstance(outcome, Restored)
     assert outcome.warnings == ()
     assert planned == [(1, 40, 48)]
+
+
+def test_a_layer_that_is_slow_to_compute_is_computed_about_once() -> None:
+    computed = []
+
+    def slowly(block: np.ndarray) -> np.ndarray:
+        if block.size:
+            computed.append(block.shape)
+            time.sleep(0.06)
+        return block
+
+    image = np.random.default_rng(0).random((330, 350)).astype(np.float32)
+    lazy = da.from_array(image, chunks=128).map_blocks(slowly, dtype=np.float32, meta=image[:0])
+    job = replace(job_for(lazy), trust=True)
+    computed.clear()
+    outcome = outcome_of(job)
+    np.testing.assert_allclose(
+        outcome.data, outcome_of(replace(job_for(image), trust=True)).data, atol=0.01
+    )
+    assert outcome.trusted is not None
+    assert len(computed) <= 3 * 9  # some 200 where each stage computes the parts that it needs
 
 
 def test_a_part_is_a_cut_out_of_the_full_result(stack: np.ndarray) -> None:

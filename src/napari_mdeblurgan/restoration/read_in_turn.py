@@ -6,28 +6,47 @@ from __future__ import annotations
 
 import math
 import time
-from bisect import bisect_right
-from collections import deque
-from collections.abc import Sequence
-from itertools import accumulate
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise, product
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
 
-SLOW_S = 0.05  # two parts that take so long are worth asking what the whole chunk takes
+SLOW_S = 0.05  # two parts that take so long are worth asking what the whole chunks take
 ALIKE = 3.0  # times as long as a part: then a part is made by making the whole chunk
-_SHARE_OF_MEMORY = 1 / 8  # that a chunk may take to be kept
+_SHARE_OF_MEMORY = 1 / 8  # that chunks may take to be kept
+_MOST_CHUNKS = 4096  # of one part: keeping more of them would take its time, too
+_KEPT_BYTES = 2**28  # of several chunks; a single one may take more
 
 _Spans = tuple[tuple[int, int], ...]
 
 
+class _Part(NamedTuple):
+    """What is asked for: from where to where along each axis, which of these it is a place of, and
+    the chunks that it lies in.
+    """
+
+    spans: _Spans
+    places: tuple[int, ...]
+    chunks: tuple[_Spans, ...]
+
+    @property
+    def share(self) -> float:
+        """Of the values of the chunks."""
+        return _values(self.spans) / sum(map(_values, self.chunks))
+
+
 def read_in_turn(image: Any, lock: Lock | None = None) -> Any:
-    """A lazy array as `ReadInTurn`, any other as it is."""
-    return ReadInTurn(image, lock or Lock()) if is_lazy(image) else image
+    """A lazy array as `ReadInTurn`, which stays as it is, as does any other."""
+    if isinstance(image, ReadInTurn) or not is_lazy(image):
+        return image
+    return ReadInTurn(image, lock or Lock())
 
 
 class ReadInTurn:
@@ -35,8 +54,9 @@ class ReadInTurn:
     source bears more.
 
     Where a part of a chunk takes about as long as the whole, as that of a plane which a file holds
-    in one compressed piece or which is computed in one go, the whole chunk is read and kept until
-    another one is asked for.
+    in one compressed piece or which is computed in one go, the whole chunk is read and kept. So are
+    the chunks of a part that is slow and takes in at least a third of them: the next part, and the
+    next stage of the work, need them again. Those that were used last are kept.
 
     Parameters
     ----------
@@ -50,74 +70,119 @@ class ReadInTurn:
         self.shape, self.dtype, self.ndim = image.shape, image.dtype, image.ndim
         self._image, self._lock = image, lock
         self._edges = _edges_of(image)
-        self._seconds = deque[float](maxlen=2)  # that the last parts of one chunk took
-        self._timed_chunk: _Spans | None = None
-        self._whole: bool | None = None  # read chunks whole; None: not known yet
-        self._kept: tuple[_Spans, np.ndarray] | None = None
+        self._seconds = deque[float](maxlen=2)  # for a chunk, that the last small parts took
+        self._whole: bool | None = None  # read chunks whole for any part; None: not known yet
+        self._slow_parts = 0  # that took in a good part of their chunks
+        self._kept = OrderedDict[_Spans, np.ndarray]()
 
     def __getitem__(self, index: Any) -> np.ndarray:
         with self._lock:
-            chunk = None if self._whole is False else self._chunk_of(index)
-            if chunk is None:
+            part = None if self._whole is False else self._part(index)
+            if part is None:
                 return read(self._image, index)
-            if self._kept is not None and self._kept[0] == chunk:
-                return self._cut(index)
-            if not ((self._whole or self._is_slow(chunk)) and self._fits(chunk)):
-                part, seconds = _timed(self._image, index)
-                self._seconds.append(seconds)
-                return part
-            self._kept = None  # before the next one takes as much
-            pixels, seconds = _timed(self._image, tuple(slice(*span) for span in chunk))
-            self._kept = chunk, pixels
-            part = self._cut(index)
-            if self._whole is None:
-                self._whole = seconds <= ALIKE * min(self._seconds)
-                self._kept = self._kept if self._whole else None
-            return part
+            if self._is_worth(part):
+                return self._of_chunks(part)
+            if self._asks_for_whole(part):
+                usual = min(self._seconds)
+                found, seconds = _timed(self._of_chunks, part)
+                self._whole = seconds <= ALIKE * usual * len(part.chunks)
+                if not self._whole:
+                    self._kept.clear()
+                return found
+            found, seconds = _timed(read, self._image, index)
+            if part.share < 1 / ALIKE:
+                self._seconds.append(seconds / len(part.chunks))
+            else:
+                self._slow_parts += seconds >= SLOW_S
+            return found
 
-    def _is_slow(self, chunk: _Spans) -> bool:
-        """Whether the last two parts were of this chunk and took long; the first one of all may
-        have waited for the file to be opened.
+    def _is_worth(self, part: _Part) -> bool:
+        """Whether the chunks of a part are there already, or are to be read whole for it."""
+        if all(chunk in self._kept for chunk in part.chunks):
+            return True
+        slow = self._slow_parts >= 2 and part.share >= 1 / ALIKE
+        return (slow or self._whole is True) and self._fits(part.chunks)
+
+    def _asks_for_whole(self, part: _Part) -> bool:
+        """Whether the last two small parts took so long that it is tried how long whole chunks
+        take; the first one of all may have waited for the file to be opened.
         """
-        if self._timed_chunk != chunk:
-            self._timed_chunk = chunk
-            self._seconds.clear()
-        return len(self._seconds) == 2 and min(self._seconds) >= SLOW_S
+        slow = len(self._seconds) == 2 and min(self._seconds) >= SLOW_S
+        return slow and self._whole is None and self._fits(part.chunks)
 
-    def _chunk_of(self, index: Any) -> _Spans | None:
-        """The one chunk that a part lies in; None where it lies in several."""
+    def _part(self, index: Any) -> _Part | None:
+        """What an index asks for; None where it has gaps, or the chunks are not known."""
         if self._edges is None or not isinstance(index, tuple) or len(index) > self.ndim:
             return None
         whole = [*index, *[slice(None)] * (self.ndim - len(index))]
-        spans = [
-            _within(key, length, edges)
-            for key, length, edges in zip(whole, self.shape, self._edges, strict=True)
-        ]
-        chunk = tuple(span for span in spans if span is not None)
-        return chunk if len(chunk) == self.ndim else None
+        spans = [_span(key, length) for key, length in zip(whole, self.shape, strict=True)]
+        known = tuple(span for span in spans if span is not None)
+        if len(known) < self.ndim:
+            return None
+        along = [_within(*each) for each in zip(known, self._edges, strict=True)]
+        if math.prod(map(len, along)) > _MOST_CHUNKS:
+            return None
+        places = tuple(axis for axis, key in enumerate(whole) if not isinstance(key, slice))
+        return _Part(known, places, tuple(product(*along)))
 
-    def _fits(self, chunk: _Spans) -> bool:
-        """Whether there is room to keep a chunk."""
-        size = math.prod(stop - start for start, stop in chunk) * np.dtype(self.dtype).itemsize
-        return size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
+    def _fits(self, chunks: Sequence[_Spans]) -> bool:
+        """Whether there is room to keep chunks."""
+        size = sum(map(_values, chunks)) * np.dtype(self.dtype).itemsize
+        return (len(chunks) == 1 or size <= _KEPT_BYTES) and (
+            size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
+        )
 
-    def _cut(self, index: tuple[Any, ...]) -> np.ndarray:
-        """A part of the chunk that is kept."""
-        assert self._kept is not None
-        chunk, pixels = self._kept
-        cut = []
-        for key, (start, _), length in zip(index, chunk, self.shape, strict=False):
-            if isinstance(key, slice):
-                first, stop, _ = key.indices(length)
-                cut.append(slice(first - start, max(stop, first) - start))
-            else:
-                cut.append(int(key) % length - start)
-        return pixels[tuple(cut)].copy()
+    def _of_chunks(self, part: _Part) -> np.ndarray:
+        """A part, put together of its chunks; those that are not kept are read, in one piece."""
+        lacking = [chunk for chunk in part.chunks if chunk not in self._kept]
+        if lacking:
+            self._make_room(part.chunks)
+            box = tuple(
+                (min(start for start, _ in along), max(stop for _, stop in along))
+                for along in zip(*lacking, strict=True)
+            )
+            pixels = read(self._image, tuple(slice(*span) for span in box))
+            for chunk in lacking:
+                piece = pixels[_inside(chunk, box)]
+                self._kept[chunk] = piece if len(lacking) == 1 else piece.copy()
+        found = np.empty(
+            [stop - start for start, stop in part.spans], self._kept[part.chunks[0]].dtype
+        )
+        for chunk in part.chunks:
+            self._kept.move_to_end(chunk)
+            common = tuple(
+                (max(first, start), min(end, stop))
+                for (first, end), (start, stop) in zip(chunk, part.spans, strict=True)
+            )
+            found[_inside(common, part.spans)] = self._kept[chunk][_inside(common, chunk)]
+        return found[tuple(0 if axis in part.places else slice(None) for axis in range(self.ndim))]
+
+    def _make_room(self, wanted: Sequence[_Spans]) -> None:
+        """Let go of the chunks that were used longest ago, before others take as much."""
+        size = np.dtype(self.dtype).itemsize
+        room = _KEPT_BYTES - sum(map(_values, wanted)) * size
+        used = sum(_values(chunk) for chunk in self._kept if chunk not in wanted) * size
+        for chunk in [chunk for chunk in self._kept if chunk not in wanted]:
+            if used <= room:
+                return
+            used -= self._kept.pop(chunk).nbytes
 
 
-def _timed(image: Any, index: tuple[Any, ...]) -> tuple[np.ndarray, float]:
+def _timed(work: Callable[..., np.ndarray], *given: Any) -> tuple[np.ndarray, float]:
     begun = time.perf_counter()
-    return read(image, index), time.perf_counter() - begun
+    return work(*given), time.perf_counter() - begun
+
+
+def _values(spans: _Spans) -> int:
+    return math.prod(stop - start for start, stop in spans)
+
+
+def _inside(spans: _Spans, outer: _Spans) -> tuple[slice, ...]:
+    """Where spans lie in others."""
+    return tuple(
+        slice(start - first, stop - first)
+        for (start, stop), (first, _) in zip(spans, outer, strict=True)
+    )
 
 
 def _edges_of(image: Any) -> list[list[int]] | None:
@@ -136,17 +201,17 @@ def _edges_of(image: Any) -> list[list[int]] | None:
     return edges
 
 
-def _within(key: Any, length: int, edges: list[int]) -> tuple[int, int] | None:
-    """The chunk that a position, or a part without gaps, lies in along an axis, if it is one."""
+def _span(key: Any, length: int) -> tuple[int, int] | None:
+    """From where to where a position, or a part without gaps, goes along an axis."""
     if isinstance(key, slice):
         start, stop, step = key.indices(length)
-        if step != 1 or stop <= start:
-            return None
-    elif isinstance(key, int | np.integer) and -length <= key < length:
-        start = int(key) % length
-        stop = start + 1
-    else:
-        return None
-    number = bisect_right(edges, start)
-    first, end = edges[number - 1 : number + 1]
-    return (first, end) if stop <= end else None
+        return (start, stop) if step == 1 and stop > start else None
+    if isinstance(key, int | np.integer) and -length <= key < length:
+        return int(key) % length, int(key) % length + 1
+    return None
+
+
+def _within(span: tuple[int, int], edges: list[int]) -> list[tuple[int, int]]:
+    """The chunks along an axis that a span lies in."""
+    start, stop = span
+    return list(pairwise(edges[bisect_right(edges, start) - 1 : bisect_left(edges, stop) + 1]))

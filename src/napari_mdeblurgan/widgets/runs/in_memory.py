@@ -41,13 +41,17 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.pipeline import examining, restoring_to_memory
     from napari_mdeblurgan.restoration.plan import planning
+    from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
     from napari_mdeblurgan.steps import map_steps
 
     model = load_model(job.model)
     yield trust.LOOKING
-    image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
+    part, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
+    image = read_in_turn(part)  # by all stages: what is slow is read once
     known = result_softness(job, model.card)
-    options = cut.widened(job, model, known.softness).options
+    options = dict(cut.widened(job, model, known.softness).options)
+    if options["whole"] is part:
+        options["whole"] = image
     planned = planning(image, model.card, tile_memory_mb=memory, **options)
     plan = yield from map_steps(planned, measuring_in_words)
     check = job.trust and trust.fits_in_memory(plan)
