@@ -314,9 +314,11 @@ class Batch:
                 )
         self.folder.tidy(item.output)
         if outcome.stops:
-            kept = f"{len(self.outputs)} results are there and are kept"
+            done = len(self.outputs)
+            kept = "1 result is" if done == 1 else f"{done} results are"
             raise FileError(
-                f"The disk of {self.folder.path} is full; make room and start again: {kept}."
+                f"The disk of {self.folder.path} is full; make room and start again: "
+                f"{kept} there already, and stay."
             )
         self.folder.manifest.add(
             FailedEntry(input=item.source.key, output=item.output, reason=outcome.reason)

@@ -305,10 +305,13 @@ def look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[s
         total += plane.size
     if missing in (0, total):
         return ()
-    return (
-        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in "
-        "the result and the pixels next to them are guesses.",
+    share = f"({100 * missing / total:.2g} %)"
+    they = (
+        f"1 value {share} is NaN or infinite; it is"
+        if missing == 1
+        else f"{missing} values {share} are NaN or infinite; they are"
     )
+    return (f"{they} NaN in the result, and the pixels beside that are guesses.",)
 
 
 def check_result_memory(
