@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import traceback
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.steps import map_steps
+from napari_mdeblurgan.stopping import Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -245,7 +247,10 @@ def making(
             found = yield from assessing(
                 image, data, plan, model, examinations, explanation, spread
             )
+        except Stopped:
+            raise
         except Exception as error:  # of the assessment alone: the result is written first
+            traceback.clear_frames(error.__traceback__)  # which hold what there may be no room for
             return ResultInMemory(data, None, error)
     return ResultInMemory(data, found)
 

@@ -195,8 +195,9 @@ def test_hot_pixels_and_cosmic_rays_leave_no_trace(
         planes = np.stack([planes, planes[:, ::-1], planes], axis=-1)
     planes = planes.astype(kind)
     spoilt = planes.copy()
-    for y, x in ((40, 50), (100, 150)):
+    for y, x in ((40, 50), (100, 150), (0, 90), (70, 191)):
         spoilt[:, y, x] = 60_000
+    spoilt[4, 191, 80] = 60_000
     for plane, y, x in ((0, 80, 30), (4, 60, 170), (RIGHT, 150, 140), (LEFT, 150, 40)):
         spoilt[plane, y : y + 3, x] = 50_000
     calm, found = (all_in_focus(each, registered=True) for each in (planes, spoilt))

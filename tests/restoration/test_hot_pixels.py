@@ -49,7 +49,7 @@ def test_a_hot_pixel_stays_and_changes_nothing_around_it(value: int) -> None:
 
 
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (0.5, 0.5), (0.3, -0.2)])
-@pytest.mark.parametrize("sigma", [0.57, 1.2])
+@pytest.mark.parametrize("sigma", [0.34, 0.57, 1.2])
 def test_a_point_seen_through_optics_is_no_hot_pixel(
     sigma: float, centre: tuple[float, float]
 ) -> None:
@@ -57,7 +57,7 @@ def test_a_point_seen_through_optics_is_no_hot_pixel(
     y, x = (np.diff(special.erf((edges - at) / sigma / 2**0.5)) for at in centre)
     point = np.outer(y, x) / np.outer(y, x).max()
     noise = np.random.default_rng(0).random((16, 16))
-    for peak in (2, 5, 50):
+    for peak in (2, 5, 50, 200):
         assert hot_pixels((peak * point + 0.3 * noise)[..., None].astype(np.float32)) is None
 
 
@@ -80,6 +80,7 @@ STREAKS = {
     "diagonal": [(30 + x, 30 + x) for x in range(8)],
     "bent": [(40, 40), (40, 41), (41, 41), (42, 41), (42, 42)],
     "a cross": [(40, 39), (40, 40), (40, 41), (39, 40), (41, 40)],
+    "at the edges": [(0, 0), (0, 50), (40, 99), (95, 0), (95, 60)],
 }
 
 

@@ -54,7 +54,7 @@ def as_array(image: Any) -> Any:
         image = image.magnitude
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
-    if isinstance(image, Sequence) and not isinstance(image, str | bytes):
+    if isinstance(image, Sequence) and not isinstance(image, str | bytes | memoryview):
         _check_one_size(image)
     if isinstance(image, list | tuple):
         image = [as_array(each) if hasattr(each, "shape") else each for each in image]

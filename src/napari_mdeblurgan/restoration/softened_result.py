@@ -20,7 +20,7 @@ from scipy import ndimage
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import on_result
-from napari_mdeblurgan.restoration.intensity import hot_pixels
+from napari_mdeblurgan.restoration.intensity import hot_pixels, peaks
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _COLOURS = 3  # a fourth value is opacity, which is not blurred
 _FACTORS = (2, 4)  # of a result whose hot pixels are looked for
+_HOT_REACH = 16  # pixels around one by which it is told
 _KEPT_BYTES = 64 * 2**20  # of what was shown last
 
 
@@ -81,22 +82,13 @@ def _hot(values: np.ndarray) -> np.ndarray:
             [alike[each] & (own[each] == own[quarters[0]]) for each in quarters]
         )
         own = own[quarters[0]]
-        found = hot_pixels(own, alike & _peaks(own)) if alike.any() else None
+        found = hot_pixels(own, alike & peaks(own)) if alike.any() else None
         if found is not None:
             coarse = np.zeros(own.shape, bool)
             coarse[found.places] = True
             there: np.ndarray = on_result(coarse, factor)
             hot[: len(there), : there.shape[1]] |= there.reshape(*there.shape[:2], *hot.shape[2:])
     return hot
-
-
-def _peaks(values: np.ndarray) -> np.ndarray:
-    """Bool: what is above both neighbours along y, or along x."""
-    found = np.zeros(values.shape, bool)
-    for axis in (0, 1):
-        line, into = np.moveaxis(values, axis, 0), np.moveaxis(found, axis, 0)
-        into[1:-1] |= line[1:-1] > np.maximum(line[:-2], line[2:])
-    return found
 
 
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -128,8 +120,9 @@ def softened_part(
     around, inside = [], []
     for span, length in zip((y, x), data.shape[len(index) : len(index) + 2], strict=True):
         first, last = min(span[0], span[-1]), max(span[0], span[-1])
-        start = max(first - gaussian_radius(sigma), 0) // _FACTORS[-1] * _FACTORS[-1]
-        around.append(slice(start, min(last + gaussian_radius(sigma) + 1, length)))
+        reach, block = gaussian_radius(sigma) + _HOT_REACH, _FACTORS[-1]
+        start = max(first - reach, 0) // block * block
+        around.append(slice(start, min(-(-(last + reach + 1) // block) * block, length)))
         inside.append(
             np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1)
         )

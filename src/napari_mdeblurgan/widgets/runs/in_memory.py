@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.widgets.layers.axes import part_of
 from napari_mdeblurgan.widgets.runs import cut, trust
 from napari_mdeblurgan.widgets.runs.job import (
@@ -74,6 +75,8 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
                 job, image, plan, model, soft, explanation, spread, examinations
             )
             return replace(restored, trusted=trusted)
+        except Stopped:
+            raise
         except Exception as error:  # of the assessment alone, which costs nobody the result
             lacking = in_one_sentence(error, f"Assessing {job.source!r}", trust.NO_ROOM)
             lacking = f"{lacking} {WHOLE}"
