@@ -176,7 +176,8 @@ def in_words(error: OSError) -> str:
     if missing and (lacking := no_temporary_folder()):
         return lacking
     text = " ".join((error.strerror or str(error) or type(error).__name__).split()).rstrip(".")
-    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"  # NAS stays NAS
+    first = text.split()[0] if text else ""
+    return text if first[1:].isupper() else f"{text[:1].lower()}{text[1:]}"  # NAS stays NAS
 
 
 def reason_of(error: OSError, folder: Path) -> str:

@@ -19,6 +19,20 @@ class FileError(MdeblurganError):
     """A file that cannot be read or written."""
 
 
+class Unassessed(FileError):
+    """A result that was written, but could not be assessed.
+
+    Attributes
+    ----------
+    why : str
+        What stood in the way, as the end of a sentence.
+    """
+
+    def __init__(self, sentence: str, why: str = "") -> None:
+        super().__init__(sentence)
+        self.why = why
+
+
 class OutOfMemory(MdeblurganError):
     """Not even the smallest tile fits."""
 

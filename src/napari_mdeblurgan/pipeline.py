@@ -274,7 +274,7 @@ def keeping(
         yield from _write_maps(request.output, image, after, plan, found)
     yield from _reported(image, after, plan, model, found, request)
     if restored.trouble is not None:
-        raise unassessed(request.output, restored.trouble)
+        raise unassessed(request.output, restored.trouble) from restored.trouble
 
 
 def restoring_to_memory(
@@ -307,7 +307,7 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     from napari_mdeblurgan.storage.map_places import maps_path
     from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import keep_provenance
     from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
-    from napari_mdeblurgan.trust.recording import whole_record
+    from napari_mdeblurgan.trust.recording import unassessed, whole_record
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     path, ensemble, options = request.output, request.ensemble, request.options
@@ -341,9 +341,14 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     yield _made(request, after)
     if request.assesses:
         yield Assessing()
-        found = yield from assess_stored_steps(
-            image, path, plan, model, examinations, ensemble, request.softness, said
-        )
+        try:
+            found = yield from assess_stored_steps(
+                image, path, plan, model, examinations, ensemble, request.softness, said
+            )
+        except Stopped:
+            raise
+        except Exception as error:
+            raise unassessed(path, error) from error
         if request.records:
             record = whole_record(image, plan, model.card, found, ensemble, request.dated)
             keep_provenance(path, record)

@@ -16,6 +16,7 @@ from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.pipeline import Request, carry_out
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.trust.verdict import verdict_from
 
 from .conftest import grey, names_in, write
@@ -62,6 +63,29 @@ def test_a_result_is_assessed_and_keeps_its_verdict_and_its_report(
         assert all(each.data.dtype == np.float32 for each in images[:3])
         whole = open_image(news.output)
         assert whole.data.shape == (160, 180)
+
+
+@pytest.mark.parametrize(
+    ("form", "large"), [("ome-tiff", False), ("ome-tiff", True), ("ome-zarr", True)]
+)
+def test_a_result_that_cannot_be_assessed_is_there_and_says_why(
+    settings, tmp_path: Path, form: str, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("NAS is gone")
+
+    monkeypatch.setattr(Mapped, "read", fails)
+    source = write(tmp_path / "a.tif", grey(80, 90))
+    wishes = settings(trust=True, format=form, **(LARGE if large else {}))
+    with open_batch([source], tmp_path / "out", wishes) as batch:
+        (news,) = told(batch)
+        assert not batch.failures
+    assert read_image(news.output).data.shape == (160, 180)
+    assert news.verdict is None
+    (made,) = (record.made for record in Manifest(tmp_path / "out" / MANIFEST).records.values())
+    assert made is not None
+    assert made.trust == {}
+    assert news.warnings[-1] == "How far to trust it was not found out: NAS is gone."
 
 
 def test_pixels_are_those_of_a_batch_without_an_assessment(restored, tmp_path: Path) -> None:

@@ -108,9 +108,12 @@ def test_a_palette_of_any_bits_becomes_colours(tmp_path: Path, read: Callable, b
     np.testing.assert_array_equal(values(image), (palette >> 8).astype(np.uint8).T[numbers])
 
 
-def test_each_page_has_the_colours_of_its_own_palette(tmp_path: Path, read: Callable) -> None:
-    numbers = RANDOM.integers(0, 255, (3, 20, 24)).astype(np.uint8)
-    palettes = RANDOM.integers(0, 256, (3, 3, 256)).astype(np.uint16)
+@pytest.mark.parametrize("pages", [3, 12])
+def test_each_page_has_the_colours_of_its_own_palette(
+    tmp_path: Path, read: Callable, pages: int
+) -> None:
+    numbers = RANDOM.integers(0, 255, (pages, 20, 24)).astype(np.uint8)
+    palettes = RANDOM.integers(0, 256, (pages, 3, 256)).astype(np.uint16)
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
         for plane, palette in zip(numbers, palettes * 257, strict=True):
             tif.write(plane, photometric="palette", colormap=palette, metadata=None)

@@ -20,7 +20,16 @@ from typing import Any
 
 from napari_mdeblurgan import stopping
 from napari_mdeblurgan.batch.batch_recipe import Recipe
-from napari_mdeblurgan.batch.item import Advanced, BatchStep, Begun, Ended, Item, Product, Refusal
+from napari_mdeblurgan.batch.item import (
+    Advanced,
+    BatchStep,
+    Begun,
+    Ended,
+    Item,
+    Product,
+    Refusal,
+    is_full,
+)
 from napari_mdeblurgan.batch.making import (
     check_result_place,
     counted,
@@ -28,10 +37,11 @@ from napari_mdeblurgan.batch.making import (
     make_result,
     refused,
     with_maps,
+    without_verdict,
 )
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.planned import has_changed
-from napari_mdeblurgan.errors import need_torch
+from napari_mdeblurgan.errors import Unassessed, need_torch
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import (
     PipelineSteps,
@@ -364,6 +374,8 @@ class _Line:
             for _ in keeping(small.ready, what.restored, small.model, small.request):
                 pass
             return with_maps(what.product, _place(small))
+        except Unassessed as error:
+            return error if is_full(error) else without_verdict(what.product, error)
         except Exception as error:
             return error
 

@@ -153,15 +153,21 @@ class Ended:
 BatchStep = Begun | Advanced | Ended
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error came about because a disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
 def refusal(error: Exception, name: str) -> Refusal:
     """What an error means for the image `name`, which it names; one that is not foreseen is logged
     as well.
     """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            return Refusal(str(error), stops=True)
-        cause = cause.__cause__
+    if is_full(error):
+        return Refusal(str(error), stops=True)
     match error:
         case MdeblurganError():
             return Refusal(str(error) if _names(str(error), name) else f"{name}: {error}")

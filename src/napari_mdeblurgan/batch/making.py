@@ -21,9 +21,11 @@ from napari_mdeblurgan.batch.item import (
     Item,
     Product,
     Refusal,
+    is_full,
     refusal,
 )
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
+from napari_mdeblurgan.errors import Unassessed
 from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.steps import Returning, map_steps
@@ -128,20 +130,37 @@ def counted(
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
     resumed = False
     returning = Returning(steps)
-    with closing(steps):
-        for step in returning:
-            match step:
-                case Planned(plan):
-                    made = product(place, plan)
-                case Assessing():
-                    begin, share = 1 - ASSESSING, ASSESSING
-                case Progress(done, total, _, before):
-                    resumed |= before > 0
-                    done = round(total * begin + done * share)
-                    yield dataclasses.replace(step, done=done, before=round(before * share))
-    _, found = returning.result
+    try:
+        with closing(steps):
+            for step in returning:
+                match step:
+                    case Planned(plan):
+                        made = product(place, plan)
+                    case Assessing():
+                        begin, share = 1 - ASSESSING, ASSESSING
+                    case Progress(done, total, _, before):
+                        resumed |= before > 0
+                        done = round(total * begin + done * share)
+                        yield dataclasses.replace(step, done=done, before=round(before * share))
+        _, found = returning.result
+    except Unassessed as error:
+        return without_verdict(made, error)
     made = dataclasses.replace(made, values=0) if resumed else made
     return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
+
+
+def without_verdict(made: Product, error: Unassessed) -> Product:
+    """A result that was written but not assessed.
+
+    Raises
+    ------
+    Unassessed
+        If it was not because the disk is full, so that the batch ends.
+    """
+    if is_full(error):
+        raise error
+    told = f"How far to trust it was not found out: {error.why}."
+    return dataclasses.replace(made, trust={}, maps=(), warnings=(*made.warnings, told))
 
 
 def open_work(

@@ -5,11 +5,12 @@ how a result was made.
 from __future__ import annotations
 
 import datetime
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.atomic import in_words
-from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.errors import MdeblurganError, Unassessed
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.trust.made_with import settings_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
+
+log = logging.getLogger(__name__)
 
 
 def write_report_of(
@@ -80,16 +83,22 @@ def whole_record(
     return record_of([entry])
 
 
-def unassessed(output: Path, trouble: Exception) -> Exception:
+def unassessed(output: Path, trouble: Exception) -> Unassessed:
     """What is raised where a result was written that could not be assessed."""
+    why = _reason(output, trouble)
+    return Unassessed(f"{output} is whole, but how far to trust it was not found out: {why}.", why)
+
+
+def _reason(output: Path, trouble: Exception) -> str:
+    from napari_mdeblurgan.restoration.out_of_memory import is_out_of_memory
+
     if isinstance(trouble, OSError):
-        why = in_words(trouble)
-    elif isinstance(trouble, MemoryError):
-        why = "there was too little memory for it; restore it to an OME-Zarr, which takes less"
-    elif isinstance(trouble, MdeblurganError):
-        why = str(trouble).rstrip(".")
-    else:
-        return trouble
-    error = FileError(f"{output} is whole, but how far to trust it was not found out: {why}.")
-    error.__cause__ = trouble
-    return error
+        return in_words(trouble)
+    if isinstance(trouble, MdeblurganError):
+        return str(trouble).rstrip(".")
+    if is_out_of_memory(trouble):
+        mend = "" if output.suffix == ".zarr" else "; restore it to an OME-Zarr, which takes less"
+        return f"there was too little memory for it{mend}"
+    log.error("assessing %s failed", output, exc_info=trouble)
+    what = f"{type(trouble).__name__}: {' '.join(str(trouble).split())[:200]}".removesuffix(": ")
+    return f"there is an error in this program ({what})"

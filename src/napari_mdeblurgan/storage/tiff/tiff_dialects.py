@@ -153,7 +153,7 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
     axes = plain_letters(series.axes)
-    if len(set(axes)) != len(axes):
+    if len(set(axes)) != len(axes) or any(series.axes.count(axis) > 1 for axis in "YXS"):
         raise FileError(
             f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save "
             "it with fewer."

@@ -23,6 +23,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of JPEG before a 
 _SCAN = 0xDA
 APERIO_YCBCR, APERIO_RGB = 33003, 33005  # compressions: JPEG 2000, whatever colours the tags name
 _J2K_START = b"\xff\x4f\xff\x51"
+_J2K_STYLE, _MIXES = b"\xff\x52", 8  # begin of the style of coding; where it tells of mixed samples
 _COLOUR_STEP = 46  # where JPEG 2000 tells how many columns share a value of its second sample
 _TO_RGB = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], np.float32)
 
@@ -33,7 +34,8 @@ def check_pieces(path: Path, page: TiffPage) -> None:
     """
     decode: Any = page.decode
     most = _SPARE * math.prod(page.chunks) + SPARE_PIXELS
-    ycbcr = page.compression == APERIO_YCBCR
+    three = page.samplesperpixel == 3 and page.bitspersample == 8
+    ycbcr = three and page.compression == APERIO_YCBCR
 
     def checked(data: bytes | None, *arguments: Any, **options: Any) -> Any:
         claimed = claimed_pixels(data or b"")
@@ -50,9 +52,11 @@ def check_pieces(path: Path, page: TiffPage) -> None:
 
 def _made_rgb(data: bytes) -> bool:
     """Whether the decoder of JPEG 2000 makes RGB by itself: where colours are coarser than the
-    luminance.
+    luminance, or the code says that it was made of RGB.
     """
-    return data.startswith(_J2K_START) and data[_COLOUR_STEP : _COLOUR_STEP + 1] != b"\1"
+    at = data.find(_J2K_STYLE)
+    mixed = at >= 0 and data[at + _MIXES : at + _MIXES + 1] == b"\1"
+    return mixed or data[_COLOUR_STEP : _COLOUR_STEP + 1] != b"\1"
 
 
 def _rgb(pixels: np.ndarray) -> np.ndarray:

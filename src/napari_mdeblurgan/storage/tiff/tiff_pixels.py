@@ -6,7 +6,7 @@ All functions take numpy or dask arrays, and give the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -154,24 +154,52 @@ def _from_palettes(
     data: Any, axes: str, series: TiffPageSeries, opacity: int | None
 ) -> tuple[Any, str]:
     """The colours that numbers stand for, by the palette of each page where these differ."""
+    palettes = [] if "S" in axes else _palettes(series)
+    if not palettes:
+        return _from_palette(data, axes, series.keyframe, opacity)
+    tables = [_table(palette) for palette in palettes]
+    if isinstance(data, np.ndarray):
+        return np.stack([table[page] for table, page in zip(tables, data, strict=True)]), f"{axes}S"
+    found = data.map_blocks(
+        _by_page, tables, dtype=np.uint8, chunks=(*data.chunks, (3,)), new_axis=data.ndim
+    )
+    return found, f"{axes}S"
+
+
+def _palettes(series: TiffPageSeries) -> list[np.ndarray]:
+    """Those of the pages of a series, one after the other; none where all are alike, which is taken
+    to be so where the second and the last have that of the first.
+    """
     first: Any = series.keyframe
-    pages: list[Any] = list(series) if series.kind == "generic" else [first]
-    if all(np.array_equal(page.colormap, first.colormap) for page in pages):
-        return _from_palette(data, axes, first, opacity)
-    parts = [
-        _from_palette(data[number : number + 1], axes, page, opacity)
-        for number, page in enumerate(pages)
-    ]
-    return np.concatenate([pixels for pixels, _ in parts]), parts[0][1]
+    if series.kind not in ("generic", "uniform") or len(series.shape) != 3 or len(series) < 2:
+        return []
+
+    def palette(number: int) -> np.ndarray:
+        page: Any = series[number]
+        own = page.aspage().colormap if page is not None else None
+        return first.colormap if own is None else own
+
+    if all(np.array_equal(palette(number), first.colormap) for number in (1, -1)):
+        return []
+    return [palette(number) for number in range(len(series))]
+
+
+def _by_page(
+    data: np.ndarray, tables: Sequence[np.ndarray], block_info: Mapping[Any, Any]
+) -> np.ndarray:
+    start = block_info[0]["array-location"][0][0]
+    return np.stack([tables[start + at][page] for at, page in enumerate(data)])
+
+
+def _table(palette: np.ndarray) -> np.ndarray:
+    """Colours (n, 3) of 8 bits; some programs write 8 bits where there are to be 16."""
+    return (np.asarray(palette) >> (8 if palette.max() > 255 else 0)).astype(np.uint8).T
 
 
 def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> tuple[Any, str]:
     """The colours that numbers stand for, of 8 bits, with the opacity that lies beside them."""
     assert page.colormap is not None
-    shift = (
-        8 if page.colormap.max() > 255 else 0
-    )  # some programs write 8 bits where there are to be 16
-    colours = (np.asarray(page.colormap) >> shift).astype(np.uint8).T
+    colours = _table(page.colormap)
     if "S" not in axes:
         data, axes = data[..., None], f"{axes}S"
     beside = opacity in (ASSOCIATED, UNASSOCIATED) and data.shape[-1] == 2
