@@ -6,7 +6,7 @@ All functions take numpy or dask arrays, and give the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,7 +157,7 @@ def _from_palettes(
     palettes = [] if "S" in axes else _palettes(series)
     if not palettes:
         return _from_palette(data, axes, series.keyframe, opacity)
-    tables = [_table(palette) for palette in palettes]
+    tables = np.stack([_table(palette) for palette in palettes])
     if isinstance(data, np.ndarray):
         return np.stack([table[page] for table, page in zip(tables, data, strict=True)]), f"{axes}S"
     found = data.map_blocks(
@@ -184,9 +184,8 @@ def _palettes(series: TiffPageSeries) -> list[np.ndarray]:
     return [palette(number) for number in range(len(series))]
 
 
-def _by_page(
-    data: np.ndarray, tables: Sequence[np.ndarray], block_info: Mapping[Any, Any]
-) -> np.ndarray:
+def _by_page(data: np.ndarray, tables: np.ndarray, block_info: Mapping[Any, Any]) -> np.ndarray:
+    """Colours (page, y, x, 3) of some of the pages, by the table of each, (pages, n, 3)."""
     start = block_info[0]["array-location"][0][0]
     return np.stack([tables[start + at][page] for at, page in enumerate(data)])
 
