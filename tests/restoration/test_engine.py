@@ -203,7 +203,7 @@ def test_the_steps_take_what_a_plan_can_be_made_for(tiny_model: Models, steps: C
 def test_missing_pixels_are_told_of(tiny_model: Models) -> None:
     image = noise(40, 40)
     image[0, 0] = np.nan
-    with pytest.warns(UserWarning, match="1 values .* are NaN"):
+    with pytest.warns(UserWarning, match="1 value .* is NaN"):
         restore(image, tiny_model())
 
 

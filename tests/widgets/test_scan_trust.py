@@ -291,12 +291,13 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
     qtbot.waitUntil(
         lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000
     )
-    qtbot.wait(500)
-    with watched() as late:
-        qtbot.wait(3000)
-    assert widget.running
+    enough = time.monotonic() + 3
+    with watched() as late:  # a fast machine is through before
+        qtbot.waitUntil(lambda: not widget.running or time.monotonic() > enough, timeout=10_000)
+    assert len(late) > 10
     assert np.percentile(late, 95) <= 0.05
-    widget.controls.cancel.native.click()
+    if widget.running:
+        widget.controls.cancel.native.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
 
 
