@@ -123,6 +123,22 @@ def test_each_page_has_the_colours_of_its_own_palette(
     np.testing.assert_array_equal(values(image), np.stack(right))
 
 
+def test_each_page_of_one_bit_has_the_colours_of_its_own_palette(
+    tmp_path: Path, read: Callable
+) -> None:
+    numbers = RANDOM.random((3, 20, 24)) < 0.5
+    palettes = RANDOM.integers(0, 256, (3, 3, 2)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane, palette in zip(numbers, palettes * 257, strict=True):
+            colours = [(320, 3, 6, palette.ravel().tolist(), True)]
+            tif.write(plane, photometric="minisblack", extratags=colours, metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tif:
+        for page in tif.pages:
+            page.tags["PhotometricInterpretation"].overwrite(3)
+    right = [palette.T[plane.astype(int)] for plane, palette in zip(numbers, palettes, strict=True)]
+    np.testing.assert_array_equal(values(read(tmp_path / "a.tif")), np.stack(right))
+
+
 @pytest.mark.parametrize("kind", [1, 2])
 def test_a_palette_with_opacity_becomes_colours_with_opacity(
     tmp_path: Path, read: Callable, kind: int

@@ -54,6 +54,8 @@ def _made_rgb(data: bytes) -> bool:
     """Whether the decoder of JPEG 2000 makes RGB by itself: where colours are coarser than the
     luminance, or the code says that it was made of RGB.
     """
+    if not data.startswith(_J2K_START):
+        return False
     at = data.find(_J2K_STYLE)
     mixed = at >= 0 and data[at + _MIXES : at + _MIXES + 1] == b"\1"
     return mixed or data[_COLOUR_STEP : _COLOUR_STEP + 1] != b"\1"

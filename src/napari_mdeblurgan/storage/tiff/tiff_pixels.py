@@ -159,7 +159,7 @@ def _from_palettes(
         return _from_palette(data, axes, series.keyframe, opacity)
     tables = np.stack([_table(palette) for palette in palettes])
     if isinstance(data, np.ndarray):
-        return np.stack([table[page] for table, page in zip(tables, data, strict=True)]), f"{axes}S"
+        return _of_pages(data, tables), f"{axes}S"
     found = data.map_blocks(
         _by_page, tables, dtype=np.uint8, chunks=(*data.chunks, (3,)), new_axis=data.ndim
     )
@@ -186,8 +186,12 @@ def _palettes(series: TiffPageSeries) -> list[np.ndarray]:
 
 def _by_page(data: np.ndarray, tables: np.ndarray, block_info: Mapping[Any, Any]) -> np.ndarray:
     """Colours (page, y, x, 3) of some of the pages, by the table of each, (pages, n, 3)."""
-    start = block_info[0]["array-location"][0][0]
-    return np.stack([tables[start + at][page] for at, page in enumerate(data)])
+    return _of_pages(data, tables[slice(*block_info[0]["array-location"][0])])
+
+
+def _of_pages(data: np.ndarray, tables: np.ndarray) -> np.ndarray:
+    pages = zip(data[..., None], tables, strict=True)
+    return np.stack([_looked_up(page, table, 0) for page, table in pages])
 
 
 def _table(palette: np.ndarray) -> np.ndarray:
