@@ -49,6 +49,11 @@ class NoTorch(MdeblurganError):
     """PyTorch is not installed, or cannot be loaded."""
 
 
+def in_short(error: BaseException) -> str:
+    """Type and text of an error that was not foreseen, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+
+
 # what the system says of a library for which there is no room
 _NO_MEMORY = "failed to map segment", "cannot map", "annot allocate memory"
 

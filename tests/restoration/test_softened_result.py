@@ -57,7 +57,7 @@ def test_missing_pixels_stay_missing_and_change_no_others() -> None:
 def test_hot_pixels_stay_and_change_no_others(factor: int, colours: tuple[int, ...]) -> None:
     plain = RANDOM.integers(900, 1000, (48, 60, *colours), dtype=np.uint16)
     image, hot = plain.copy(), np.zeros(plain.shape[:2], bool)
-    for y, x in ((0, 6), (3, 4), (4, 4), (6, 0), (9, 11)):  # a streak, at edges
+    for y, x in ((0, 6), (3, 4), (4, 4), (4, 5), (6, 0), (9, 11)):  # bent, at edges
         at = np.s_[factor * y : factor * (y + 1), factor * x : factor * (x + 1)]
         image[at], hot[at] = 60_000, True
     soft = softened_plane(image, 1.5, rgb=bool(colours))

@@ -14,7 +14,7 @@ from napari_mdeblurgan.atomic import in_words
 from napari_mdeblurgan.batch.batch_recipe import Recipe
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.errors import MdeblurganError, in_short
 from napari_mdeblurgan.storage.stems import file_stem
 
 if TYPE_CHECKING:
@@ -176,8 +176,7 @@ def refusal(error: Exception, name: str) -> Refusal:
         case OSError():
             return Refusal(f"{name} could not be restored: {in_words(error)}.")
     log.error("restoring %s failed", name, exc_info=error)
-    what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
-    return Refusal(f"{name} failed unexpectedly ({what}); see the log.")
+    return Refusal(f"{name} failed unexpectedly ({in_short(error)}); see the log.")
 
 
 def _names(reason: str, name: str) -> bool:

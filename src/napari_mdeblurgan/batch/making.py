@@ -130,6 +130,7 @@ def counted(
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
     resumed = False
     returning = Returning(steps)
+    lacking = found = None
     try:
         with closing(steps):
             for step in returning:
@@ -144,21 +145,17 @@ def counted(
                         yield dataclasses.replace(step, done=done, before=round(before * share))
         _, found = returning.result
     except Unassessed as error:
-        return without_verdict(made, error)
+        if is_full(error):  # the batch ends
+            raise
+        lacking = error
     made = dataclasses.replace(made, values=0) if resumed else made
+    if lacking is not None:
+        return without_verdict(made, lacking)
     return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
 
 
 def without_verdict(made: Product, error: Unassessed) -> Product:
-    """A result that was written but not assessed.
-
-    Raises
-    ------
-    Unassessed
-        If it was not because the disk is full, so that the batch ends.
-    """
-    if is_full(error):
-        raise error
+    """A result that was written but not assessed."""
     told = f"How far to trust it was not found out: {error.why}."
     return dataclasses.replace(made, trust={}, maps=(), warnings=(*made.warnings, told))
 

@@ -285,7 +285,7 @@ def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarra
 
     least, bright = (_FAR, normalised > _FAR) if among is None else (0, among)
     if bright.mean() > _MANY:
-        bright = bright & peaks(normalised)
+        bright = bright & _peaks(normalised)
     places = np.argwhere(bright)
     places = places[normalised[tuple(places.T)] - beside(places) > least]
     if not len(places):
@@ -310,7 +310,7 @@ def _either(before: np.ndarray, after: np.ndarray, at: np.ndarray, length: int) 
     return np.where(at == 0, after, np.where(at == length - 1, before, np.fmax(before, after)))
 
 
-def peaks(values: np.ndarray) -> np.ndarray:
+def _peaks(values: np.ndarray) -> np.ndarray:
     """Bool: what is above both neighbours along y, or along x; at an edge, above the only one."""
     found = np.zeros(values.shape, bool)
     for axis in (0, 1):

@@ -20,7 +20,7 @@ from scipy import ndimage
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import on_result
-from napari_mdeblurgan.restoration.intensity import hot_pixels, peaks
+from napari_mdeblurgan.restoration.intensity import hot_pixels
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _hot(values: np.ndarray) -> np.ndarray:
             [alike[each] & (own[each] == own[quarters[0]]) for each in quarters]
         )
         own = own[quarters[0]]
-        found = hot_pixels(own, alike & peaks(own)) if alike.any() else None
+        found = hot_pixels(own, alike) if alike.any() else None
         if found is not None:
             coarse = np.zeros(own.shape, bool)
             coarse[found.places] = True

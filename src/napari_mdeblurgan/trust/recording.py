@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.atomic import in_words
-from napari_mdeblurgan.errors import MdeblurganError, Unassessed
+from napari_mdeblurgan.errors import MdeblurganError, Unassessed, in_short
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.trust.made_with import settings_of
@@ -100,5 +100,4 @@ def _reason(output: Path, trouble: Exception) -> str:
         mend = "" if output.suffix == ".zarr" else "; restore it to an OME-Zarr, which takes less"
         return f"there was too little memory for it{mend}"
     log.error("assessing %s failed", output, exc_info=trouble)
-    what = f"{type(trouble).__name__}: {' '.join(str(trouble).split())[:200]}".removesuffix(": ")
-    return f"there is an error in this program ({what})"
+    return f"there is an error in this program ({in_short(trouble)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from napari_mdeblurgan.atomic import in_words
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.errors import MdeblurganError, in_short
 
 log = logging.getLogger(__name__)
 
@@ -30,5 +30,4 @@ def in_one_sentence(error: Exception, doing: str, no_memory: str = "") -> str:
         name = f"{error.filename}: " if error.filename else ""
         return f"{doing} failed: {name}{in_words(error)}."
     log.exception("%s failed", doing)
-    what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
-    return f"{doing} failed unexpectedly ({what}); see the log."
+    return f"{doing} failed unexpectedly ({in_short(error)}); see the log."
