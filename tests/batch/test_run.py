@@ -13,6 +13,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 
 from napari_mdeblurgan import pipeline, stopping
 from napari_mdeblurgan.atomic import replacing
@@ -361,13 +362,21 @@ def test_a_failure_is_told_while_it_happens(
 def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(
     restored, tmp_path: Path
 ) -> None:
-    source = write(tmp_path / "pages.tif", grey(3, 20, 24), axes="IYX")
+    source = write(tmp_path / "fields.tif", grey(3, 20, 24), axes="VYX")
     batch = restored([source])
     assert (
-        "OME-TIFF cannot hold an axis I; choose another format, such as TIFF (--format tiff)."
-        in reasons(batch)
+        "OME-TIFF cannot hold an axis V of VYX; choose another format, such as TIFF (--format "
+        "tiff)." in reasons(batch)
     )
     assert len(restored([source], format="tiff").outputs) == 1
+
+
+def test_pages_that_nothing_is_known_of_become_an_ome_tiff(restored, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "pages.tif", grey(5, 20, 24), metadata=None)
+    (output,) = restored([tmp_path / "pages.tif"]).outputs
+    with tifffile.TiffFile(output) as tif:
+        assert (tif.series[0].axes, tif.series[0].shape) == ("QYX", (5, 40, 48))
+        assert tif.is_ome
 
 
 def test_a_layer_that_was_placed_elsewhere_is_done_again(restored, tmp_path: Path) -> None:
@@ -400,6 +409,7 @@ def test_numbers_of_numpy_are_the_settings_that_plain_ones_are(
         ({"workers": 0}, "workers is 0; give a whole number above 0"),
         ({"workers": "2"}, "workers is '2'; give a whole number above 0"),
         ({"large_bytes": "x"}, "large_bytes is 'x'; give a whole number above 0"),
+        ({"tile": 3}, "A tile of 3 pixels is too small or no whole number"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_the_first_image(

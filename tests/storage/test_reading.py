@@ -46,6 +46,25 @@ def test_several_axes_of_which_nothing_is_known_are_told_apart(tmp_path: Path, a
         np.testing.assert_array_equal(image.data, data)
 
 
+@pytest.mark.parametrize("axes", ["zyx", "tczyx", "yx", "xy", "yxs", "iyx", "ZcYX"])
+def test_axes_in_small_letters_mean_the_same(tmp_path: Path, axes: str) -> None:
+    shape = [3 if axis in "sc" else 4 + number for number, axis in enumerate(axes)]
+    data = np.random.default_rng(0).integers(0, 2**16, shape, np.uint16)
+    kind = "rgb" if "s" in axes else "minisblack"
+    for name, told in (("small", axes), ("capital", axes.upper())):
+        tifffile.imwrite(tmp_path / f"{name}.tif", data, metadata={"axes": told}, photometric=kind)
+    for read in (read_image, open_image):
+        small, capital = (read(tmp_path / f"{name}.tif") for name in ("small", "capital"))
+        assert small.axes == capital.axes
+        np.testing.assert_array_equal(small.data, capital.data)
+
+
+def test_axes_without_y_or_x_are_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", COLOUR[..., 0], metadata={"axes": "zx"})
+    with pytest.raises(FileError, match=r"2 axes \(zx\), of which none is Y or none is X; save it"):
+        read_image(tmp_path / "a.tif")
+
+
 def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None:
     metadata = {
         "axes": "ZCYX",

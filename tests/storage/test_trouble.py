@@ -324,8 +324,11 @@ def test_what_stands_in_the_way_of_writing_is_found_before_any_work(tmp_path: Pa
     (tmp_path / "a.tif").mkdir()
     with pytest.raises(FileError, match="folder has that name"):
         check_writable(tmp_path / "a.tif", "YX", "uint8")
-    with pytest.raises(FileError, match="axis I"):
-        check_writable(tmp_path / "b.ome.tif", "IYX", "uint8")
+    for axes in ("QIYX", "VYX", "CQYX", "QTZYX"):
+        with pytest.raises(
+            FileError, match=f"OME-TIFF cannot hold an axis . of {axes}; write b.tif"
+        ):
+            check_writable(tmp_path / "b.ome.tif", axes, "uint8")
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".png"])

@@ -68,10 +68,11 @@ class BatchSettings:
         Raises
         ------
         MdeblurganError
-            If there is no such format, model or softness, a number is none, or a model cannot give
-            such an output scale.
+            If there is no such format, model, softness or tile, a number is none, or a model cannot
+            give such an output scale.
         """
         from napari_mdeblurgan.restoration.binning import chosen_binning
+        from napari_mdeblurgan.restoration.checking import check_tile
         from napari_mdeblurgan.restoration.output_scale import output_factor
         from napari_mdeblurgan.restoration.softness import chosen_softness
 
@@ -80,6 +81,7 @@ class BatchSettings:
                 f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}."
             )
         chosen_softness(self.softness)
+        check_tile(self.tile)
         for name, value in (("workers", self.workers), ("large_bytes", self.large_bytes)):
             if value is not None and not (isinstance(value, Integral) and value > 0):
                 raise FileError(f"{name} is {value!r}; give a whole number above 0.")

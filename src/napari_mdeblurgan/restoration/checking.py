@@ -253,14 +253,25 @@ def checked_tile(
             f"A tile cannot take {memory_mb!r} MiB of memory; give a positive number, or None for "
             "what is at hand."
         )
+    check_tile(tile)
     if tile is None:
         return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
-    if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
+    return int(tile)
+
+
+def check_tile(tile: int | None) -> None:
+    """Make sure that a tile can have this edge in pixels, where one is given.
+
+    Raises
+    ------
+    ImageError
+        If it is no whole number, or too small.
+    """
+    if tile is not None and not (isinstance(tile, Integral) and tile >= SMALLEST_TILE):
         raise ImageError(
             f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} "
             "or more."
         )
-    return int(tile)
 
 
 def given_windows(

@@ -70,11 +70,10 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
         )
     if kind == "ome" and dtype.name not in OME_DTYPES:
         raise FileError(f"OME-TIFF cannot hold pixels of type {dtype.name}; write {plain} instead.")
-    if kind == "ome" and not set(axes) <= set("TZCYXS"):
-        raise FileError(
-            f"OME-TIFF cannot hold an axis {(set(axes) - set('TZCYXS')).pop()}; write {plain} "
-            "instead."
-        )
+    if kind == "ome":
+        from napari_mdeblurgan.storage.tiff.tiff_ome import check_ome_axes
+
+        check_ome_axes(axes, plain)
     if kind == "png":
         if axes not in ("YX", "YXS"):
             raise FileError(f"PNG holds a single plane, not {axes}; write {plain} instead.")

@@ -13,10 +13,9 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.chatter import chatter
-from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
-from napari_mdeblurgan.storage.tiff.tiff_images import begins_in, tiff_images
+from napari_mdeblurgan.storage.tiff.tiff_images import axes_in_capitals, begins_in, tiff_images
 from napari_mdeblurgan.storage.tiff.tiff_pieces import APERIO_RGB, APERIO_YCBCR
 from napari_mdeblurgan.storage.unreadable import detail_of
 
@@ -152,12 +151,11 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
-    axes = plain_letters(series.axes)
-    if len(set(axes)) != len(axes) or any(series.axes.count(axis) > 1 for axis in "YXS"):
-        raise FileError(
-            f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save "
-            "it with fewer."
-        )
+    axes, told = axes_in_capitals(series), f"has {len(series.axes)} axes ({series.axes[:20]})"
+    if len(set(axes)) != len(axes) or any(series.axes.upper().count(axis) > 1 for axis in "YXS"):
+        raise FileError(f"{path} {told}, not each of a kind; save it with fewer.")
+    if not {"Y", "X"} <= set(axes):
+        raise FileError(f"{path} {told}, of which none is Y or none is X; save it with both.")
     page = series.keyframe
     if not any(page.dataoffsets):  # of which tifffile makes zeros, or takes the header for pixels
         raise FileError(f"{path} is damaged: it does not tell where its pixels are; copy it again.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.several import unique_names
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def tiff_images(path: Path, tif: TiffFile) -> tuple[dict[int, str], int]:
         zip(found, unique_names(series.name or "" for series in found.values()), strict=True)
     )
     return names, max(found, key=lambda number: found[number].size)
+
+
+def axes_in_capitals(series: TiffPageSeries) -> str:
+    """The axes of its pixels as one capital letter each; small ones, which users of tifffile write
+    too, mean the same.
+    """
+    capitals = series.axes.upper()
+    return plain_letters(capitals if len(set(capitals)) == len(capitals) else series.axes)
 
 
 def begins_in(path: Path, tif: TiffFile) -> Path:

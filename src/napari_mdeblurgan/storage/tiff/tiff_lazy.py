@@ -14,7 +14,6 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import labelled
 from napari_mdeblurgan.storage.lazy_arrays import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.planes import plain_letters
 from napari_mdeblurgan.storage.tiff.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff.tiff_companion import lacking_companion
 from napari_mdeblurgan.storage.tiff.tiff_dialects import (
@@ -23,6 +22,7 @@ from napari_mdeblurgan.storage.tiff.tiff_dialects import (
     opened_tiff,
     title,
 )
+from napari_mdeblurgan.storage.tiff.tiff_images import axes_in_capitals
 from napari_mdeblurgan.storage.tiff.tiff_metadata import read_calibration
 from napari_mdeblurgan.storage.tiff.tiff_pieces import check_pieces
 from napari_mdeblurgan.storage.tiff.tiff_pixels import arranged_pixels, is_on_its_side
@@ -48,7 +48,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     """
     with opened_tiff(path, image) as (tif, index, series):
         stored, piece = _stored(path, index, series)
-        axes = plain_letters(series.axes)
+        axes = axes_in_capitals(series)
         data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
         data, axes = arranged_pixels(data, axes, series)
         calibration = read_calibration(tif, index, series)
@@ -77,7 +77,8 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
             )
         dtype = dtype.newbyteorder(series.keyframe.parent.byteorder)
         piece = tuple(
-            length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True)
+            length if axis == "S" else 1
+            for axis, length in zip(axes_in_capitals(series), shape, strict=True)
         )
         return StoredArray(
             path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place

@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.display import (
 from napari_mdeblurgan.storage.geometry import MICROMETRES, AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.tiff import micromanager
 from napari_mdeblurgan.storage.tiff.tiff_imagej import LARGEST_DENSITY, from_imagej, page_table
+from napari_mdeblurgan.storage.tiff.tiff_images import axes_in_capitals
 from napari_mdeblurgan.storage.tiff.tiff_instruments import instrument_sizes
 from napari_mdeblurgan.storage.tiff.tiff_ome import from_ome, sizes_in_ome
 from napari_mdeblurgan.storage.tiff.tiff_scanners import SCANNERS
@@ -60,8 +61,7 @@ def _with_table(calibration: Calibration, series: TiffPageSeries) -> Calibration
     table = page_table(series.keyframe)
     if (
         table is None
-        or "C" in series.axes
-        or "S" in series.axes
+        or {"C", "S"} & set(axes_in_capitals(series))
         or any(each.lut for each in calibration.display)
     ):
         return calibration

@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, telling, time_document, with_time
 from napari_mdeblurgan.storage.display import (
     ChannelDisplay,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 NAMESPACE = "napari-mdeblurgan"  # of the annotation that holds what OME-XML has no place for
 _KEY = "image"
 OPAQUE = 255
+_MODULO_AXES = "APRHEQI"  # angle, phase, tile, lifetime, wavelength, and what has no name
 
 
 def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibration:
@@ -225,12 +227,32 @@ def _number(text: str | None) -> float:
         return math.nan
 
 
+def check_ome_axes(axes: str, plain: str) -> None:
+    """Make sure that OME-TIFF can hold these axes; `plain` is the name of a file that can.
+
+    One more axis than those of OME lies along T or Z, as its modulo annotation tells.
+
+    Raises
+    ------
+    FileError
+        If there are axes it has no place for.
+    """
+    more = [axis for axis in axes if axis not in "TZCYXS"]
+    before = axes[: axes.index(more[0])][-1:] if more else ""
+    if more and (
+        len(more) > 1
+        or more[0] not in _MODULO_AXES
+        or (before not in ("T", "Z") if before else {"T", "Z"} <= set(axes))
+    ):
+        raise FileError(f"OME-TIFF cannot hold an axis {more[0]} of {axes}; write {plain} instead.")
+
+
 def ome_options(image: Micrograph) -> dict[str, Any]:
     """What tifffile is told of an OME-TIFF's metadata; what OME-XML has no place for goes into an
     annotation of our own.
     """
     geometry = image.geometry
-    metadata: dict[str, Any] = {"axes": image.axes}
+    metadata: dict[str, Any] = {"axes": image.axes.replace("I", "Q")}  # OME's "other"
     for axis, size in geometry.scale.items():
         unit = geometry.unit_of(axis) or "pixel"
         metadata |= {f"PhysicalSize{axis}": abs(size), f"PhysicalSize{axis}Unit": unit}
