@@ -249,6 +249,27 @@ def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
     np.testing.assert_allclose(quartered.image, found.image, atol=1e-5)
 
 
+@pytest.mark.parametrize(("room", "times"), [(2**28, 3), (2**16, 100)])
+def test_planes_that_are_slow_to_compute_are_kept_where_all_of_them_fit(
+    sharp: np.ndarray, monkeypatch: pytest.MonkeyPatch, room: int, times: int
+) -> None:
+    for name, value in (("SLOW_S", 0.0), ("_KEPT_BYTES", room)):
+        monkeypatch.setattr(f"napari_mdeblurgan.restoration.read_in_turn.{name}", value)
+    stack, computed = two_halves(sharp), []
+
+    def made(block: np.ndarray) -> np.ndarray:
+        computed.append(block.shape)
+        return block
+
+    lazy = da.from_array(stack, chunks=(1, -1, -1)).map_blocks(
+        made, dtype=stack.dtype, meta=stack[:0]
+    )
+    seen, known = all_in_focus(lazy), all_in_focus(stack)
+    np.testing.assert_array_equal(seen.image, known.image)
+    np.testing.assert_array_equal(seen.height, known.height)
+    assert len(computed) <= times * PLANES
+
+
 def test_tiles_leave_no_seams_and_dask_is_read_part_by_part(
     sharp: np.ndarray, found: AllInFocus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.plane_parts import middle
-from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.intensity import Window, hot_pixels, measure_window
+from napari_mdeblurgan.restoration.read_in_turn import each_in_turn
 
 _PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at
 _FLAT = 256.0  # times the differences: with larger values float32 begins to lose these
@@ -140,5 +141,7 @@ class StackPlane:
 
 def as_planes(stack: Sequence[Any]) -> list[StackPlane]:
     """The planes of a stack, to be worked with."""
-    levels = Levels.of(stack)
-    return [StackPlane(plane, levels) for plane in stack]
+    held = [as_array(plane) if is_lazy(plane) else plane for plane in stack]
+    planes = each_in_turn(held)  # which all stages read
+    levels = Levels.of(planes)
+    return [StackPlane(plane, levels) for plane in planes]

@@ -35,7 +35,7 @@ def reduced_plane(plane: Any, factor: int) -> np.ndarray:
         float32, (y / factor, x / factor) or with the colours at the end.
     """
     if factor == 1:
-        return np.asarray(plane[...]).astype(np.float32)
+        return np.asarray(plane[:, :]).astype(np.float32)
     height, width = (length // factor for length in plane.shape[:2])
     total = np.zeros((height, width, *plane.shape[2:]), np.float32)
     for rows, columns in _parts(plane, height * factor, width * factor):

@@ -49,6 +49,14 @@ def read_in_turn(image: Any, lock: Lock | None = None) -> Any:
     return ReadInTurn(image, lock or Lock())
 
 
+def each_in_turn(arrays: Sequence[Any]) -> list[Any]:
+    """Arrays that are read side by side, the lazy ones as `ReadInTurn`, each by a lock of its own;
+    all as they are where what they keep might not fit.
+    """
+    size = sum(math.prod(each.shape) * np.dtype(each.dtype).itemsize for each in arrays)
+    return [read_in_turn(each) for each in arrays] if _fits(size) else list(arrays)
+
+
 class ReadInTurn:
     """A lazy array for several threads, which read it one at a time: nobody knows whether its
     source bears more.
@@ -68,6 +76,7 @@ class ReadInTurn:
 
     def __init__(self, image: Any, lock: Lock) -> None:
         self.shape, self.dtype, self.ndim = image.shape, image.dtype, image.ndim
+        self.chunks = getattr(image, "chunks", None)
         self._image, self._lock = image, lock
         self._edges = _edges_of(image)
         self._seconds = deque[float](maxlen=2)  # for a chunk, that the last small parts took
@@ -128,9 +137,7 @@ class ReadInTurn:
     def _fits(self, chunks: Sequence[_Spans]) -> bool:
         """Whether there is room to keep chunks."""
         size = sum(map(_values, chunks)) * np.dtype(self.dtype).itemsize
-        return (len(chunks) == 1 or size <= _KEPT_BYTES) and (
-            size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
-        )
+        return _fits(size, len(chunks))
 
     def _of_chunks(self, part: _Part) -> np.ndarray:
         """A part, put together of its chunks; those that are not kept are read, in one piece."""
@@ -166,6 +173,13 @@ class ReadInTurn:
             if used <= room:
                 return
             used -= self._kept.pop(chunk).nbytes
+
+
+def _fits(size: int, chunks: int = 2) -> bool:
+    """Whether so many bytes of so many chunks can be kept."""
+    return (chunks == 1 or size <= _KEPT_BYTES) and (
+        size <= _SHARE_OF_MEMORY * psutil.virtual_memory().available
+    )
 
 
 def _timed(work: Callable[..., np.ndarray], *given: Any) -> tuple[np.ndarray, float]:
