@@ -160,6 +160,68 @@ def test_a_slide_is_its_finest_level_with_its_pixel_size(tmp_path: Path) -> None
     np.testing.assert_array_equal(np.asarray(image.data[100:140, 60:70]), data[100:140, 60:70])
 
 
+def write_qptiff(path: Path, names: tuple[str, ...], colours: tuple[str, ...]) -> np.ndarray:
+    """A page for each channel in two levels, with a thumbnail between them as Akoya has it."""
+    data = np.random.default_rng(1).integers(0, 255, (len(names), 256, 320), np.uint8)
+    told = (
+        '<?xml version="1.0" encoding="utf-16"?><PerkinElmer-QPI-ImageDescription><ImageType>{}'
+        "</ImageType><Name>{}</Name><Color>{}</Color></PerkinElmer-QPI-ImageDescription>"
+    )
+    plain = {"metadata": None, "resolutionunit": "CENTIMETER", "software": "PerkinElmer-QPI"}
+    with tifffile.TiffWriter(path) as file:
+        for step, kind in ((1, "FullResolution"), (4, "Thumbnail"), (2, "ReducedResolution")):
+            if kind == "Thumbnail":
+                small = np.zeros((64, 80, 3), np.uint8)
+                file.write(small, description=told.format(kind, "", ""), photometric="rgb", **plain)
+                continue
+            for plane, name, colour in zip(data, names, colours, strict=True):
+                file.write(
+                    plane[::step, ::step],
+                    tile=(64, 64),
+                    description=told.format(kind, name, colour).encode(),
+                    photometric="minisblack",
+                    resolution=(20000 / step, 20000 / step),
+                    subfiletype=int(step > 1),
+                    **plain,
+                )
+    return data
+
+
+@pytest.mark.parametrize("name", ["slide.qptiff", "slide.tif"])
+def test_channels_of_a_slide_have_their_names_and_colours(tmp_path: Path, name: str) -> None:
+    data = write_qptiff(tmp_path / name, ("DAPI", "CD8 µ"), ("0,0,255", "255, 128,0"))
+    image = open_image(tmp_path / name)
+    assert image.axes == "CYX"
+    assert image.channel_names == ("DAPI", "CD8 µ")
+    assert [each.color for each in image.display] == [(0, 0, 255), (255, 128, 0)]
+    assert (image.pixel_size, image.unit) == ({"X": 0.5, "Y": 0.5}, "µm")
+    np.testing.assert_array_equal(np.asarray(image.data), data)
+
+
+def test_channels_of_a_slide_whose_descriptions_are_garbled_have_none(tmp_path: Path) -> None:
+    write_qptiff(tmp_path / "a.qptiff", ("<", ""), ("0,0", "red"))
+    image = open_image(tmp_path / "a.qptiff")
+    assert (image.channel_names, image.display) == ((), ())
+    assert image.pixel_size == {"X": 0.5, "Y": 0.5}
+
+
+def test_a_slide_of_leica_is_the_image_of_its_collection(tmp_path: Path) -> None:
+    data = np.random.default_rng(1).integers(0, 255, (256, 320, 3), np.uint8)
+    told = (
+        '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01">'
+        '<collection><image name="image_1"><pixels sizeX="320" sizeY="256"><dimension sizeX="320" '
+        'sizeY="256" r="0" ifd="0"/><dimension sizeX="80" sizeY="64" r="1" ifd="1"/></pixels>'
+        "</image></collection></scn>"
+    )
+    plain = {"metadata": None, "photometric": "rgb", "resolutionunit": "CENTIMETER"}
+    with tifffile.TiffWriter(tmp_path / "a.scn", bigtiff=True) as file:
+        file.write(data, tile=(64, 64), description=told, resolution=(2e4, 2e4), **plain)
+        file.write(data[::4, ::4], tile=(64, 64), resolution=(5e3, 5e3), **plain)
+    image = open_image(tmp_path / "a.scn")
+    assert (image.axes, image.pixel_size, image.unit) == ("YXS", {"X": 0.5, "Y": 0.5}, "µm")
+    np.testing.assert_array_equal(np.asarray(image.data), data)
+
+
 def test_a_slide_that_does_not_tell_its_pixel_size_has_none(tmp_path: Path) -> None:
     for number, more in enumerate(("", "|MPP = unknown", "|MPP = -1")):
         write_svs(tmp_path / f"{number}.svs", more)

@@ -116,6 +116,8 @@ _formats: list[FileFormat] = [
     FileFormat("Olympus OIR", (".oir",), _ours("microscopes.oir"), "oirfile", python=(3, 12)),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff.tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff.tiff_lazy")),
+    FileFormat("Leica SCN", (".scn",), _ours("tiff.tiff_lazy")),
+    FileFormat("Akoya QPTIFF", (".qptiff",), _ours("tiff.tiff_lazy")),
 ]
 
 

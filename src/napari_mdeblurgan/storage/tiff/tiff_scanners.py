@@ -1,17 +1,22 @@
 """What microscopes and slide scanners write into TIFF files beside the pixels: Zeiss LSM, Aperio
-SVS and Hamamatsu NDPI.
+SVS, Hamamatsu NDPI and Akoya QPTIFF.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.storage.calibration import Calibration
+from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.objective import labelled_objective
+from napari_mdeblurgan.storage.tiff.tiff_images import axes_in_capitals
 from napari_mdeblurgan.storage.tiff.tiff_tags import sizes_in_tags
 
 if TYPE_CHECKING:
@@ -68,6 +73,31 @@ def from_tags(_tif: TiffFile, series: TiffPageSeries) -> Calibration:
     return Calibration(sizes_in_tags(series.keyframe))
 
 
+def from_qptiff(tif: TiffFile, series: TiffPageSeries) -> Calibration:
+    """What the description of the page of each channel says beside the tags: name and colour."""
+    calibration = from_tags(tif, series)
+    if axes_in_capitals(series) != "CYX":
+        return calibration
+    path = Path(tif.filehandle.path)
+    told = [checked_xml(path, page.aspage().description) for page in series.pages if page]
+    names = [root.findtext("Name", "").strip() if root is not None else "" for root in told]
+    colours = [_colour(root.findtext("Color", "") if root is not None else "") for root in told]
+    return replace(
+        calibration,
+        channel_names=tuple(names) if all(names) else (),
+        display=tuple(map(ChannelDisplay, colours)) if all(colours) else (),
+    )
+
+
+def _colour(text: str) -> tuple[int, int, int] | None:
+    """Red, green and blue of "0,128,255"."""
+    found = re.fullmatch(r"\s*(\d{1,3}),\s*(\d{1,3}),\s*(\d{1,3})\s*", text)
+    if found is None:
+        return None
+    red, green, blue = (min(int(value), 255) for value in found.groups())
+    return red, green, blue
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -79,4 +109,5 @@ SCANNERS: dict[str, Callable[[TiffFile, TiffPageSeries], Calibration]] = {
     "lsm": from_lsm,
     "svs": from_svs,
     "ndpi": from_tags,
+    "qpi": from_qptiff,
 }  # by tifffile's name for the kind of a series
