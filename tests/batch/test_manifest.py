@@ -62,9 +62,18 @@ def test_a_line_that_was_cut_short_counts_as_not_there_and_spoils_no_other(
     assert Manifest(path).records[KEY].last == made("20")
 
 
-def test_names_that_lead_out_of_the_folder_are_not_believed(tmp_path: Path) -> None:
+def test_names_that_lead_out_of_the_folder_or_no_file_can_have_are_not_believed(
+    tmp_path: Path,
+) -> None:
     manifest = Manifest(tmp_path / "m.jsonl")
-    for output in ("../a.tif", "/etc/passwd", "b/../../a.tif", "c:/a.tif", "..\\a.tif"):
+    for output in (
+        "../a.tif",
+        "/etc/passwd",
+        "b/../../a.tif",
+        "c:/a.tif",
+        "..\\a.tif",
+        "\ud83d.tif",
+    ):
         manifest.add(made(output=output))
     manifest.add(made(work="../../secret"))
     assert not Manifest(tmp_path / "m.jsonl").records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -402,3 +403,37 @@ def test_what_tells_an_image_from_others_does_not_depend_on_the_working_folder(
         monkeypatch.chdir(tmp_path.parent)
         assert source_identity(relative.data) == source_identity(open_image(tmp_path / name).data)
         assert relative.data.compute().max() == 7
+
+
+@pytest.mark.parametrize("odd", [None, True, 3, -1.5, [], [1], {"a": 1}, "\0", "\ud83d"])
+@pytest.mark.parametrize(
+    "place", ["unit", "order", "name", "label", "color", "window", "type", "dataset"]
+)
+def test_metadata_of_another_kind_than_they_should_be_are_no_error_of_this_program(
+    tmp_path: Path, place: str, odd: object
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    write_image(
+        path, Micrograph(np.zeros((2, 9, 8), np.uint8), "CYX", {"X": 1.0}, "µm", ("a", "b"))
+    )
+    document = json.loads((path / "zarr.json").read_text())
+    ome, own = (document["attributes"][key] for key in ("ome", "napari-mdeblurgan"))
+    image, channel = ome["multiscales"][0], ome["omero"]["channels"][0]
+    at, key = {
+        "unit": (image["axes"][2], "unit"),
+        "order": (own, "axes"),
+        "name": (image, "name"),
+        "label": (channel, "label"),
+        "color": (channel, "color"),
+        "window": (channel, "window"),
+        "type": (image["axes"][0], "type"),
+        "dataset": (image["datasets"][0], "path"),
+    }[place]
+    at[key] = odd
+    (path / "zarr.json").write_text(json.dumps(document))
+    try:
+        image = read_image(path)
+    except FileError as error:
+        assert "error in this program" not in str(error)
+    else:
+        assert image.data.shape == (2, 9, 8)

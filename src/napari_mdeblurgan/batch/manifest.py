@@ -283,6 +283,7 @@ def _within(name: object) -> str:
     )
     if outside or "\0" in name:
         raise ValueError(f"{name} is not within the folder")
+    name.encode("utf-8", "surrogateescape")  # no file is called what this cannot do
     return name
 
 

@@ -135,7 +135,8 @@ def _pixels_of_a_page(pixels: ElementTree.Element, tif: TiffFile) -> int:
     page: Any = tif.pages.first
     with contextlib.suppress(Exception):  # there is no such page, or it is damaged
         page = tif.pages.get(int(_number(data.get("IFD")))) if data is not None else page
-    return max(page.imagewidth * page.imagelength, 1)
+    edges = page.imagewidth, page.imagelength
+    return max(math.prod(edges), 1) if all(isinstance(edge, int) for edge in edges) else 1
 
 
 def _number(text: str | None, default: float = 0.0) -> float:

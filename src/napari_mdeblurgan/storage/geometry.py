@@ -300,11 +300,11 @@ def is_scale(value: object) -> TypeGuard[float]:
     )
 
 
-def unit_of_length(text: str | None) -> str | None:
+def unit_of_length(text: object) -> str | None:
     """The usual sign of a unit of length, however it is spelled: "micron" → "µm"; None for anything
     else.
     """
-    if not text:
+    if not isinstance(text, str):
         return None
     text = text.strip(" \0\"'")
     if text in MICROMETRES:
@@ -317,11 +317,11 @@ def unit_of_length(text: str | None) -> str | None:
     )
 
 
-def seconds_in(unit: str | None) -> float | None:
+def seconds_in(unit: object) -> float | None:
     """How many seconds a unit of time has, however it is spelled: "min", "minutes"; None for
     anything else.
     """
-    text = (unit or "").strip(" \0\"'.").lower()
+    text = (unit if isinstance(unit, str) else "").strip(" \0\"'.").lower()
     sign = _TIMES.get(text) or _TIMES.get(text.removesuffix("s")) or text
     return SECONDS.get(sign) or SECONDS.get(sign.removesuffix("s"))
 

@@ -97,7 +97,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
     geometry, time = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
     own = own if isinstance(own, Mapping) else {}
-    order = own.get("axes")
+    order = own.get("axes") if isinstance(own.get("axes"), str) else None
     names, colours = _channels(ome)
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"

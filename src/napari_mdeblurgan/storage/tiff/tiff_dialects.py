@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -114,7 +114,13 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
     if photometric not in known or as_it_is:
         name = getattr(photometric, "name", str(photometric))
         raise FileError(f"{path} has colours of the kind {name}; save it as RGB or grey.")
-    if np.dtype(series.dtype).kind not in "buif":
+    kind = np.dtype(series.dtype).kind
+    if photometric == PHOTOMETRIC.PALETTE and kind not in "bu":
+        raise FileError(
+            f"{path} is damaged: pixels of type {series.dtype} are no places in a palette; save it "
+            "again."
+        )
+    if kind not in "buif":
         raise FileError(
             f"{path} has pixels of type {series.dtype}; save it with integers or real numbers."
         )
@@ -144,8 +150,9 @@ def _size(series: TiffPageSeries) -> str:
 
 def _check_claim(path: Path, series: TiffPageSeries) -> None:
     file_bytes = path.stat().st_size
+    compression = series.keyframe.compression  # 1 where no tag tells of any
     bounded = (
-        getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS
+        getattr(compression, "name", "NONE" if compression == 1 else "") in BOUNDED_COMPRESSIONS
         and not series.is_multifile
     )
     if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
@@ -184,10 +191,12 @@ def check_compression(path: Path, series: TiffPageSeries) -> None:
 
 
 def _lacking_codec(path: Path, series: TiffPageSeries) -> FileError:
-    compression = getattr(series.keyframe.compression, "name", series.keyframe.compression)
+    found: Any = series.keyframe.compression
+    if not isinstance(found, int):
+        return FileError(f"{path} is damaged: it names several compressions; copy it again.")
     return FileError(
-        f"{path} is compressed by {compression}, which needs the package imagecodecs: "
-        "`pip install imagecodecs`, or save the file without compression."
+        f"{path} is compressed by {getattr(found, 'name', found)}, which needs the package "
+        "imagecodecs: `pip install imagecodecs`, or save the file without compression."
     )
 
 
