@@ -321,6 +321,17 @@ def test_planes_that_ndtiff_lacks_are_no_zeros(tmp_path: Path, read: Callable) -
         read(write_ndtiff(tmp_path, planes))
 
 
+@pytest.mark.parametrize("name", [b"../a.ti", b"nd.tif/", b"a/b.tif"])
+def test_an_index_that_names_files_elsewhere_is_damaged(
+    tmp_path: Path, read: Callable[[Path], Micrograph], name: bytes
+) -> None:
+    path = write_ndtiff(tmp_path, grid(2, 2, 3))
+    index = (tmp_path / "NDTiff.index").read_bytes()
+    (tmp_path / "NDTiff.index").write_bytes(index.replace(b"nd.tiff", name))
+    with pytest.raises(FileError, match=r"NDTiff\.index is damaged: it names no files beside it"):
+        read(path)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes with names of files")
 def test_a_pipe_in_the_place_of_the_index_of_ndtiff_is_not_waited_for(tmp_path: Path) -> None:
     path = write_ndtiff(tmp_path, grid(2, 2, 3))

@@ -437,3 +437,11 @@ def test_metadata_of_another_kind_than_they_should_be_are_no_error_of_this_progr
         assert "error in this program" not in str(error)
     else:
         assert image.data.shape == (2, 9, 8)
+
+
+def test_an_image_without_pixels_is_told_by_whoever_reads_it(tmp_path: Path) -> None:
+    stored = lazy.StoredArray(
+        tmp_path / "a.oib", np.zeros, (), (2, 0, 8), np.dtype("u1"), (0, 0), tmp_path / "a.oib"
+    )
+    with pytest.raises(FileError, match=r"a\.oib has no pixels: its size is 2 × 0 × 8; save it"):
+        lazy.lazily(stored, (1, 4, 8), (1, 2))

@@ -244,6 +244,8 @@ def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
     listed = path.with_name(INDEX)
     check_member(path, listed)
     for name in {entry[1] for entry in read_ndtiff_index(listed)}:
+        if not name or Path(name).name != name:
+            raise FileError(f"{listed} is damaged: it names no files beside it; copy it again.")
         check_member(path, path.with_name(name))
     found = tif.series
     if len(found) != 1 or found[0].kind != "ndtiff":
