@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.__main__ import main
+from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_writing import OmeZarrWriter
@@ -209,6 +210,20 @@ def test_ctrl_c_while_the_program_loads_is_one_line(
         main()
     assert stop.value.code == 130
     assert_one_line(capsys.readouterr().err, "interrupted")
+
+
+@pytest.mark.parametrize("name", ["b.tif", "b.ome.zarr"])
+def test_a_result_that_another_command_is_making_is_left_to_it(
+    run, grey: Path, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / name
+    with claimed(output):
+        code, _, error = run("restore", grey, output)
+    assert code == 1
+    assert_one_line(error, f"{output} is being made elsewhere")
+    assert not output.exists()
+    assert run("restore", grey, output)[0] == 0
+    assert {each.name for each in tmp_path.glob("b.*")} == {name}
 
 
 def test_what_is_done_of_a_scan_is_not_thrown_away_by_another_command(

@@ -18,6 +18,16 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import no_file, real_path
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LOST_DRIVE = {  # a drive, or the way to it
+    number
+    for name in ("EIO", "ESTALE", "ENODEV", "EREMOTEIO", "EHOSTDOWN", "ENOTCONN")
+    if (number := getattr(errno, name, None)) is not None
+}
+_MENDS = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit (`ulimit -n`)",
+    **dict.fromkeys(LOST_DRIVE, "see that its drive is connected and in order, and start again"),
+}
 PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the names of files that are being written
 
 
@@ -171,6 +181,12 @@ def no_temporary_folder() -> str:
 
 
 def in_words(error: OSError) -> str:
+    """What an error says, to go on in a sentence, and how to mend it where that is plain."""
+    mend = _MENDS.get(error.errno or 0)
+    return f"{as_said(error)}; {mend}" if mend else as_said(error)
+
+
+def as_said(error: OSError) -> str:
     """What an error says, to go on in a sentence."""
     missing = error.filename is None and error.errno in (None, errno.ENOENT)
     if missing and (lacking := no_temporary_folder()):

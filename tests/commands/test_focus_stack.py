@@ -197,16 +197,17 @@ def test_what_is_interrupted_leaves_nothing(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["sharp.ome.zarr", "sharp.tif"])
 def test_what_another_command_is_making_is_left_to_it(
-    run: Run, planes: np.ndarray, tmp_path: Path
+    run: Run, planes: np.ndarray, tmp_path: Path, name: str
 ) -> None:
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
-    given = (tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.ome.zarr", "--registered")
-    with claimed(tmp_path / "sharp.ome.zarr"):
+    given = (tmp_path / "stack.ome.tif", "--output", tmp_path / name, "--registered")
+    with claimed(tmp_path / name):
         code, _, error = run(*given)
         assert (code, "is being made elsewhere" in error) == (1, True)
     assert run(*given)[0] == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sharp.ome.zarr", "stack.ome.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, "stack.ome.tif"]
 
 
 def test_what_fails_on_the_way_leaves_nothing(run: Run, tmp_path: Path) -> None:

@@ -288,6 +288,24 @@ def test_what_a_decoder_says_of_the_data_is_said_of_the_file(
 
 
 @pytest.mark.parametrize("read", [read_image, open_image])
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [(errno.EIO, "its drive"), (errno.ESTALE, "its drive"), (errno.EMFILE, "ulimit")],
+)
+def test_a_lost_drive_is_not_taken_for_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable, number: int, mend: str
+) -> None:
+    def lost(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    monkeypatch.setattr(tiff_lazy, "arranged_pixels", lost)
+    with pytest.raises(FileError, match=f"{os.strerror(number)[1:]}; .*{mend}") as caught:
+        read(tmp_path / "a.tif")
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_image, open_image])
 def test_an_error_of_this_program_is_told_as_one_and_logged(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -18,7 +18,7 @@ from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
         (MemoryError(), "Close other programs."),
         (
             OSError(errno.ENAMETOOLONG, "File name too long", "a.tif"),
-            "The batch failed: a.tif: file name too long.",
+            "The batch failed: a.tif: file name too long; choose a shorter name.",
         ),
         (OSError("NAS is gone"), "The batch failed: NAS is gone."),
         (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from napari_mdeblurgan.atomic import in_words, no_temporary_folder
+from napari_mdeblurgan.atomic import as_said, in_words, no_temporary_folder
 from napari_mdeblurgan.errors import (
     FileError,
     ImageError,
@@ -102,9 +102,7 @@ def print_no_more() -> None:
 
 def not_printed(error: NotPrinted) -> str:
     """Why the command could not go on printing, in a sentence."""
-    return (
-        f"what is printed cannot be written ({in_words(error)}); mend that, or send it elsewhere."
-    )
+    return f"what is printed cannot be written ({as_said(error)}); mend that, or send it elsewhere."
 
 
 def _check_current_folder() -> None:

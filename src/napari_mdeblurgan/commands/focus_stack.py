@@ -94,9 +94,8 @@ def focus_stack(
             check_output_file(path, "YX", "float32")
         made = _Files(output, height, confidence)
         with ExitStack() as held:
-            for path in outputs:
-                if path.suffix.lower() == ".zarr":  # grows under a name of its own, for all to see
-                    held.enter_context(claimed(path))
+            for path in outputs:  # another command would replace what this one makes
+                held.enter_context(claimed(path))
             for line in made.steps(
                 stack, channel, registered=registered, ordered=not unordered, reference=reference
             ):

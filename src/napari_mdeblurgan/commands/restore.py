@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -270,17 +270,15 @@ def _say(event: Event) -> None:
 
 @contextmanager
 def _claimed(request: Request) -> Iterator[None]:
-    """Keep others from making the same OME-Zarr in the meantime, and say how one that was
-    interrupted is resumed.
+    """Keep others from making the same result in the meantime, which one of the two would replace,
+    and say how an OME-Zarr that was interrupted is resumed.
     """
     output = request.output
-    if not request.on_disk:
-        yield
-        return
     kept = (
         f"interrupted; what is done of {output} is kept, and the same command goes on from there."
     )
-    with claimed(output) as lock, resumed_by(kept):
+    resumed = resumed_by(kept) if request.on_disk else nullcontext()
+    with claimed(output) as lock, resumed:
         if lock.note:
             print(lock.note, flush=True)
         yield

@@ -4,11 +4,13 @@ is at fault.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from pathlib import Path
 from types import TracebackType
 
+from napari_mdeblurgan.atomic import LOST_DRIVE, in_words
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.formats import packages
 
@@ -18,6 +20,7 @@ DECODERS = frozenset(
     "struct json xml".split()
 )
 OF_DATA = (OSError, EOFError, UnicodeError)
+_ELSEWHERE = LOST_DRIVE | {errno.EMFILE, errno.ENFILE}  # what is wrong is not in the file
 UNKNOWN_CODEC = "UnknownCodecError"  # of numcodecs, and of zarr
 _MOST = 120  # letters of what somebody else says
 # as Python writes a path for programmers, with quotes and the name of its class
@@ -36,9 +39,9 @@ def detail_of(error: Exception) -> str:
 def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError:
     """Say in one sentence that an image cannot be read, and why.
 
-    A file is called damaged only where a decoder says so. What goes wrong in a decoder may be due
-    to the file or to the decoder; what goes wrong in this program is not due to the file, and is
-    logged.
+    A file is called damaged only where a decoder says so, not where its drive is lost. What goes
+    wrong in a decoder may be due to the file or to the decoder; what goes wrong in this program is
+    not due to the file, and is logged.
 
     Parameters
     ----------
@@ -51,6 +54,8 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     """
     detail = detail_of(error)
     what = f"A part of {path}" if part else str(path)
+    if isinstance(error, OSError) and error.errno in _ELSEWHERE:
+        return FileError(f"{what} cannot be read: {in_words(error)}.")
     raised_in = _package(error.__traceback__)
     decoders = DECODERS.union(packages())
     if type(error).__name__ == UNKNOWN_CODEC:

@@ -186,7 +186,7 @@ class Run(Sitting):
         if validation is not None or step % run.metrics_every == 0 or self.finished:
             row = self.metrics.write(step, validation)
             if self._board is not None:
-                boards.show(self._board, row)
+                self._board.show(row)
         if validation is not None or self.finished:
             write_curves(self.folder.curves, read_metrics(self.folder.metrics))
         due = run.checkpoint_steps and step % run.checkpoint_steps == 0
