@@ -51,6 +51,18 @@ def test_a_choice_is_followed_by_another_stack_with_channels(
         finished(many_followed_steps(found.choices, list(channels[:-1]), (2,), 0))
 
 
+def test_planes_of_which_none_is_sharper_are_told_without_zero_percent() -> None:
+    flat = texture()
+    noise = np.random.default_rng(2).normal(0, 0.02, (PLANES, *flat.shape))
+    planes = list((flat + noise).astype(np.float32))
+    (note,) = finished(many_in_focus_steps(planes)).notes
+    assert note.startswith("hardly any of the field is clearly sharper")
+    assert note.endswith(
+        "This happens where nothing is in focus, and where the planes run "
+        "through time instead of focus."
+    )
+
+
 def test_each_place_along_further_axes_has_heights_of_its_own(channels: np.ndarray) -> None:
     stack = channels[:, 1]
     twice = np.stack([stack, stack[::-1]], axis=1)

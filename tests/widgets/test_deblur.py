@@ -81,6 +81,21 @@ def test_keeps_its_image_when_another_layer_is_renamed_or_removed(
     assert widget.image is None
 
 
+@pytest.mark.parametrize("renamed", [0, 1])
+def test_keeps_its_image_when_that_is_given_the_name_of_another(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, renamed: int
+) -> None:
+    viewer.add_image(noise(), name="a")
+    viewer.add_image(noise(), name="b")
+    layer, other = viewer.layers[renamed], viewer.layers[1 - renamed]
+    viewer.layers.selection.active = layer
+    layer.name = other.name
+    assert layer.name == f"{other.name} [1]"
+    assert widget.image is layer
+    assert widget.controls.image.current_choice == layer.name
+    assert len(widget.controls.image.choices) == 2
+
+
 def test_nothing_is_chosen_anew_when_its_image_is_renamed(
     viewer: Viewer, widget: DeblurWidget, noise: Noise
 ) -> None:

@@ -66,6 +66,25 @@ def test_a_reopened_widget_knows_the_results_and_previews_that_are_there(
     assert not viewer.layers["nuclei [sharp ×2]"].visible
 
 
+def test_a_reopened_widget_knows_of_which_image_a_result_is_whatever_that_is_called_by_now(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    run()
+    source.name = "monday"
+    other = viewer.add_image(noise(20, 20), name="nuclei")
+    viewer.window.remove_dock_widget(widget.native)
+    for _ in range(2):
+        again = DeblurWidget(viewer)
+        dock = viewer.window.add_dock_widget(again)
+        viewer.layers.selection.active = other
+        assert again.image is other
+        assert not again.controls.compare.enabled
+        viewer.layers.selection.active = source
+        assert again.controls.compare.enabled
+        viewer.window.remove_dock_widget(dock)
+
+
 def test_an_image_is_not_kept_after_its_layers_are_gone(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
 ) -> None:

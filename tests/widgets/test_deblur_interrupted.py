@@ -138,6 +138,24 @@ def test_source_changed_while_running_does_not_move_the_result(
     assert tuple(result.scale) == (0.5, 0.5)
 
 
+def test_the_result_looks_as_its_source_does_when_it_comes(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    source = viewer.layers["nuclei"]
+    source.contrast_limits, source.gamma, source.colormap = (20, 90), 0.5, "magma"
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    result = viewer.layers[1]
+    assert tuple(result.contrast_limits) == (20, 90)
+    assert (result.gamma, result.colormap.name) == (0.5, "magma")
+
+
 def test_result_lands_above_its_source_and_leaves_the_selection(
     viewer: Viewer,
     widget: DeblurWidget,

@@ -248,6 +248,22 @@ def test_a_layer_may_be_deleted_while_it_is_worked_on(
     assert names(viewer) == ["stack [all in focus]", "stack [confidence]", "stack [height, planes]"]
 
 
+def test_the_image_looks_as_its_stack_does_when_it_comes(
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
+) -> None:
+    layer = viewer.add_image(stack, name="stack")
+    press(dock.run)
+    layer.contrast_limits, layer.colormap = (20, 90), "magma"
+    qtbot.waitUntil(lambda: not dock.running, timeout=120_000)
+    made = viewer.layers["stack [all in focus]"]
+    assert (tuple(made.contrast_limits), made.colormap.name) == ((20, 90), "magma")
+    assert viewer.layers["stack [confidence]"].colormap.name != "magma"
+
+
 def test_a_dock_may_be_closed_while_it_works(
     viewer: Viewer,
     dock: FocusStackWidget,

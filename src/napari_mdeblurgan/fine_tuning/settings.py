@@ -48,7 +48,7 @@ class FineTuneSettings:
         "deblurring (and the choice among its results) alone",
     ] = "all"
     learning_rate: Annotated[
-        Positive, "at its highest; a lower one changes the base model less"
+        Positive, "the highest of the training; a lower one changes the base model less"
     ] = 1e-3
     optimizer: Annotated[Literal["adam", "muon"], "how steps are taken"] = "adam"
     batch: Annotated[Annotated[int, Field(ge=1, le=1024)], "patches in a step"] = 8
@@ -65,7 +65,9 @@ class FineTuneSettings:
         Annotated[float, Field(ge=0, lt=1)],
         "decay of the moving average of the weights, which is what is kept",
     ] = 0.995
-    device: Annotated[str, "auto, cpu, mps, cuda or cuda:N"] = "auto"
+    device: Annotated[
+        str, "where the network learns; auto takes a graphics card if there is one, else the CPU"
+    ] = "auto"
     precision: Annotated[Precision, "of the convolutions: auto is the fastest that is safe"] = (
         "auto"
     )

@@ -22,6 +22,7 @@ from napari_mdeblurgan.focus.stack import (
 from napari_mdeblurgan.steps import map_steps
 
 _FEW = 0.05  # share of the field: where less is sure, it is said
+_FEWEST = 0.005  # below it would be told as 0 %
 Tell = Callable[[FocusProgress], FocusProgress]
 Make = Callable[[str, tuple[int, ...], np.dtype, int], Any]
 FOLLOWING = 0.4  # of the time of finding a choice: that of following it
@@ -244,9 +245,10 @@ def _notes(transforms: Sequence[np.ndarray | None], share: float) -> list[str]:
     if lost:
         notes.append(f"plane {', '.join(lost)} shows no place of the others and was left out.")
     if share < _FEW:
+        part = f"only {100 * share:.0f} %" if share >= _FEWEST else "hardly any"
         notes.append(
-            f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the "
-            "others; heights elsewhere are guesses. So it is where nothing is in focus, and with "
-            "planes through time instead of focus."
+            f"{part} of the field is clearly sharper in one plane than in the others; heights "
+            "elsewhere are guesses. This happens where nothing is in focus, and where the planes "
+            "run through time instead of focus."
         )
     return notes

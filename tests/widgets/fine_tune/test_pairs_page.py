@@ -227,12 +227,16 @@ def test_a_folder_or_table_that_is_none_is_named(tuner: FineTuneWidget, tmp_path
     assert tuner.pairs.sources.problem == (
         f"{tmp_path / 'gone'} does not exist: choose the folder of the high-magnification images."
     )
+    file = tmp_path / "field.tif"
+    file.write_bytes(b"")
+    choose_folders(tuner, file, tmp_path)
+    assert tuner.pairs.sources.problem == (
+        f"{file} is a file: choose the folder of the low-magnification images."
+    )
     tuner.pairs.sources.kind.setCurrentIndex(2)
     assert tuner.pairs.sources.problem == "Choose a table of pairs."
     tuner.pairs.sources.table.setText(str(tmp_path))
-    assert tuner.pairs.sources.problem == (
-        f"{tmp_path} is something else: choose a table of pairs."
-    )
+    assert tuner.pairs.sources.problem == (f"{tmp_path} is a folder: choose a table of pairs.")
 
 
 def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(

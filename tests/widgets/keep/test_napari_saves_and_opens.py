@@ -27,7 +27,7 @@ from napari_mdeblurgan.storage.map_places import map_path
 from napari_mdeblurgan.storage.provenance import read_provenance, record_of
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import kept_result
-from napari_mdeblurgan.widgets.keep.reader import get_reader
+from napari_mdeblurgan.widgets.keep.reader import get_reader, read_layers
 from tests.several_images import write_plate, write_series
 from tests.widgets.keep.conftest import assert_same
 from tests.widgets.maps_shown import show_each_map
@@ -271,7 +271,9 @@ def test_a_preference_for_another_reader_stays_and_is_followed(
     assert get_settings().plugins.extension2reader == preferences
 
 
-def test_the_reader_refuses_what_it_would_not_read_right(tmp_path: Path) -> None:
+def test_the_reader_leaves_what_it_would_not_read_right_to_others(
+    tmp_path: Path, plugins: Any
+) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()
     tifffile.imwrite(folder / "a.tif", np.zeros((8, 8), np.uint8))
@@ -279,18 +281,31 @@ def test_the_reader_refuses_what_it_would_not_read_right(tmp_path: Path) -> None
     write_plate(tmp_path / "plate.ome.zarr")
     (tmp_path / "damaged.ome.tif").write_bytes(b"II*\0garbage")
     (tmp_path / "empty.ome.tif").write_bytes(b"")
-    names = (
-        "pictures",
-        "several.ome.tif",
-        "plate.ome.zarr",
-        "damaged.ome.tif",
-        "empty.ome.tif",
-        "missing.ome.tif",
-    )
+    names = ("pictures", "several.ome.tif", "plate.ome.zarr", "damaged.ome.tif", "empty.ome.tif")
+    for name in names:
+        assert get_reader(str(tmp_path / name)) not in (None, read_layers), name
+    plugins.disable("napari")
     for name in names:
         assert get_reader(str(tmp_path / name)) is None, name
-    assert get_reader([str(folder / "a.tif")]) is None
+    plugins.enable("napari")
+    assert get_reader(str(tmp_path / "missing.ome.tif")) is None
     assert get_reader("https://example.org/a.ome.tif") is None
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_planes_opened_by_the_reader_that_napari_proposes_are_what_naparis_own_makes_of_them(
+    viewer: Viewer, tmp_path: Path, capsys: pytest.CaptureFixture[str], stack: bool
+) -> None:
+    planes = np.random.default_rng(0).integers(0, 255, (3, 8, 9), np.uint8)
+    folder = tmp_path / "planes"
+    folder.mkdir()
+    for number, plane in enumerate(planes):
+        tifffile.imwrite(folder / f"{number}.ome.tif", plane)
+    given = sorted(folder.iterdir()) if stack else folder
+    (layer,) = viewer.open(given, stack=stack, plugin="napari-mdeblurgan")
+    np.testing.assert_array_equal(np.asarray(layer.data), planes)
+    first = "0.ome.tif" if stack else "planes"
+    assert f"{first} was opened by napari" in capsys.readouterr().out
 
 
 def test_the_only_image_of_a_collection_opens_with_its_pyramid(

@@ -28,11 +28,16 @@ from napari_mdeblurgan.batch.batch_table import PAGE
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
-from napari_mdeblurgan.widgets.shared.offered_models import OUTPUT_TIP, SAME_PIXELS
+from napari_mdeblurgan.widgets.shared.offered_models import SAME_PIXELS
 from napari_mdeblurgan.widgets.shared.plain import plain
 from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink, read_aloud
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 
+SAME_PIXELS_TIP = (
+    "Give each result as many pixels as its image has: the blur goes, and the files grow no "
+    "larger. Unticked, it has as many times more along y and x as the model makes. A model that "
+    "was fine-tuned for the image's own pixels begins with this ticked."
+)
 _MARGIN = 14  # of napari's labels, on both sides
 _LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
@@ -156,7 +161,7 @@ def make_batch_controls(
         format=ComboBox(
             label="Format",
             choices=list(_FORMATS),
-            tooltip="Of the results. OME-Zarr has a pyramid.",
+            tooltip="The type of the results' files. OME-Zarr has a pyramid, for large images.",
         ),
         rgb_model=ComboBox(
             label="Colour", choices=rgb_models, tooltip="The model for colour images."
@@ -188,7 +193,7 @@ def make_batch_controls(
             tooltip="Average each image over blocks of so many pixels before it is restored, as "
             "the line on its blur advises, or as many as each image needs.",
         ),
-        same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
+        same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=SAME_PIXELS_TIP),
         trust=CheckBox(
             text="Trust",
             value=False,

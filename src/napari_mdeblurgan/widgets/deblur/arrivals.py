@@ -14,6 +14,7 @@ from napari.utils.notifications import show_warning
 
 from napari_mdeblurgan.widgets.deblur.controls import Controls, show_life, show_progress
 from napari_mdeblurgan.widgets.layers import adding
+from napari_mdeblurgan.widgets.layers.appearance import looking_like
 from napari_mdeblurgan.widgets.runs import trust
 from napari_mdeblurgan.widgets.runs.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.runs.to_disk import Opened, Saved
@@ -182,7 +183,8 @@ class Arrivals:
             earlier = [] if source is None else pairs.results_of(source)
             if source is not None:
                 adding.remove_layers(viewer, pairs.previews_of(source))
-            result = adding.add_layer(viewer, made.data, made.arguments, source, earlier)
+            arguments = looking_like(made.arguments, source)
+            result = adding.add_layer(viewer, made.data, arguments, source, earlier)
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
         if result is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.layers.origin import is_map, is_result_layer
+from napari_mdeblurgan.widgets.layers.told_apart import told_apart
 from napari_mdeblurgan.widgets.shared import wording
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Chosen:
             if is_result_layer(each) and not self._pairs.is_preview(each)
         ]
         sources = [(each.name, each) for each in images if not is_result_layer(each)]
-        return [*(sources or [NO_CHOICE] * bool(results)), *results]
+        return told_apart([*(sources or [NO_CHOICE] * bool(results)), *results])
 
     @property
     def image(self) -> Image | None:

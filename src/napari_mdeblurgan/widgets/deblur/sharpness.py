@@ -47,9 +47,9 @@ _TIP = (
     "run follow. Double-click for Auto."
 )
 AUTO_TIP = (
-    "As sharp as an objective of twice the magnification and aperture would show it: from the "
-    "objective that the file tells, or else from Your microscope. Where neither is known, the "
-    "bare network's result."
+    "As sharp as an objective of the result's magnification would show it: by the objective that "
+    "the file tells, or else by Your microscope. Where neither is known, as soft as the model is "
+    "set to be then. A fine-tuned model has learned it."
 )
 _NO_RESULT = "There is no result yet, or it was not made in this session."
 BY_HAND = "by hand"

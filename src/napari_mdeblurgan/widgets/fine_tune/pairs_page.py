@@ -33,7 +33,7 @@ OVERLAY_TIP = (
     "they do not. Checkerboard: lines must go on across the squares."
 )
 SWAP_TIP = "Exchange the low and the high image of the chosen pairs, and register them anew."
-SWAP_ALL_TIP = "The same for all pairs that are swapped."
+SWAP_ALL_TIP = "Do the same for all pairs that seem to be given the wrong way round."
 CAPTIONS = (
     "Magenta: {}. Green: {}. Grey: they fit.",
     "Squares in turn. The first, top left: {}. Then: {}.",

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.folders import anything_there, at_home, file_there, folder_there
+from napari_mdeblurgan.folders import at_home, file_there, folder_there, no_file
 from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
 from napari_mdeblurgan.widgets.shared.dropping import DropTarget
@@ -256,8 +256,8 @@ class Sources(QWidget):
 def _lacking(path: Path | None, what: str) -> str:
     if path is None:
         return f"Choose {what}."
-    found = "is something else" if anything_there(path) else "does not exist"
-    return f"{path} {found}: choose {what}."
+    found = "a folder" if folder_there(path) else "a file" if file_there(path) else no_file(path)
+    return f"{path} {f'is {found}' if found else 'does not exist'}: choose {what}."
 
 
 class PathEdit(QWidget):

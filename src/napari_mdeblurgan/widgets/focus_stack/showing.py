@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_mdeblurgan.widgets.layers.adding import add_layer
 from napari_mdeblurgan.widgets.layers.appearance import (
     hides_what_is_below,
+    looking_like,
     show_alone,
     show_name_and_colours,
 )
@@ -36,7 +37,8 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
     top = max(sources, key=viewer.layers.index, default=None)
     told = made.image["metadata"]["mdeblurgan"]["focus"]["source"]
     earlier = [each for each in viewer.layers if source_name_of(each) == told]
-    image = _added(viewer, made.image, top, earlier)
+    one = top if len(sources) == 1 else None
+    image = _added(viewer, dict(looking_like(made.image, one)), top, earlier)
     for arguments in made.maps:
         show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):

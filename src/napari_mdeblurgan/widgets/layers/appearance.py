@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,18 @@ def appearance_of(layer: Image) -> dict[str, Any]:
     look["contrast_limits"] = tuple(layer.contrast_limits)
     look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
     return look if layer.rgb else look | {"colormap": layer.colormap}
+
+
+def looking_like(arguments: Mapping[str, Any], source: Image | None) -> Mapping[str, Any]:
+    """Arguments of a layer that was made of `source`, so that it looks as that does by now: its
+    contrast may have been set while the layer was made.
+    """
+    if source is None or source.rgb != arguments["rgb"]:
+        return arguments
+    look = appearance_of(source)
+    if look["blending"] == "opaque":
+        look["blending"] = arguments["blending"]  # a shape that was cut out hides nothing
+    return {**arguments, **look}
 
 
 def hides_what_is_below(layer: Image) -> bool:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Layer
 
+_SOURCES: WeakKeyDictionary[Image, ref[Image]] = (
+    WeakKeyDictionary()
+)  # by result, of all docks: a dock that is opened anew knows them, whatever they are called by now
+
 
 class Pairs:
     """Remembers, without keeping any layer alive, what was made from what.
@@ -63,6 +67,7 @@ class Pairs:
     def remember(self, source: Image, result: Image, *, preview: bool) -> None:
         """Note that `result` was made from `source`."""
         self._results.setdefault(source, []).append(ref(result))
+        _SOURCES[result] = ref(source)
         if preview:
             self._previews.add(result)
         elif part_of_image(result) is not None:
@@ -78,13 +83,16 @@ class Pairs:
         ]
 
     def _take_up(self) -> None:
-        """Remember what another widget has made, by what the layers tell of themselves."""
+        """Remember what another widget has made, in an earlier session by what the layers tell of
+        themselves.
+        """
         named = {layer.name: layer for layer in reversed(self._layers)}
         for layer in self._layers:
             made = layer.metadata.get("mdeblurgan")
             if not isinstance(made, dict) or "preview" not in made or not is_result_layer(layer):
                 continue  # of one from a file nobody knows which layer its source is
-            source = named.get(made.get("source"))
+            known = _SOURCES.get(layer)
+            source = named.get(made.get("source")) if known is None else known()
             if isinstance(source, Image) and isinstance(layer, Image) and source is not layer:
                 self.remember(source, layer, preview=bool(made["preview"]))
             elif made["preview"]:

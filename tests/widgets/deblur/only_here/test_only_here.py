@@ -96,6 +96,19 @@ def test_a_shape_that_is_drawn_while_its_layer_is_chosen_counts_at_once(
     qtbot.waitUntil(lambda: widget.controls.run.text == "Deblur + SR (2 shapes)")
 
 
+def test_the_chosen_shapes_stay_when_their_layer_is_given_the_name_of_another(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    first = viewer.add_shapes([box(2, 9, 2, 9)], name="cells")
+    viewer.add_shapes([box(2, 9, 2, 9)], name="nuclei")
+    choose("cells")
+    first.name = "nuclei"
+    assert widget.only_here.layer is widget.only_here.box.value is first
+    first.name = "Whole image"
+    assert widget.only_here.layer is widget.only_here.box.value is first
+
+
 def test_list_follows_shapes_layers_that_come_go_and_are_renamed(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
 ) -> None:

@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.deblur.only_here.shape_parts import (
     with_an_area,
 )
 from napari_mdeblurgan.widgets.layers import view
+from napari_mdeblurgan.widgets.layers.told_apart import told_apart
 from napari_mdeblurgan.widgets.shared.choices import Remembered
 from napari_mdeblurgan.widgets.shared.rows import LABEL_WIDTH, WIDER, let_shrink, named
 
@@ -170,7 +171,7 @@ class OnlyHere:
         return [each for each in self._viewer.layers if isinstance(each, Shapes)]
 
     def _entries(self, _: object = None) -> list[tuple[str, Any]]:
-        return [(_WHOLE, _WHOLE), *((each.name, each) for each in self._offered())]
+        return told_apart([(_WHOLE, _WHOLE), *((each.name, each) for each in self._offered())])
 
     def _on_box(self, chosen: Any) -> None:
         layer = chosen if isinstance(chosen, Shapes) else None
