@@ -246,17 +246,18 @@ def _begun(
 
     try:
         settings = _settings(model or "gray-x2", output, given)
+        folder = folder_for(settings)
+        if folder.begun and not overwrite:
+            before = read_tuning_settings(folder)
+            begin(_settings(model or before.base, output, given), ())
+            print(
+                f"going on with {settings.name}, with what it was begun with; --overwrite begins "
+                "anew"
+            )
+            return open_fine_tuning(folder)
+        check_name(settings, overwrite=overwrite)
     except SettingsError as error:
         raise WrongUse(str(error)) from error
-    folder = folder_for(settings)
-    if folder.begun and not overwrite:
-        before = read_tuning_settings(folder)
-        print(
-            f"going on with {settings.name}, with what it was begun with; --overwrite begins anew"
-        )
-        begin(_settings(model or before.base, output, given), ())
-        return open_fine_tuning(folder)
-    check_name(settings, overwrite=overwrite)
     card = load_model(model).card if model else None
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)
