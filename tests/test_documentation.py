@@ -249,6 +249,19 @@ def set_the_scene(folder: Path, code: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|sh))\b", text))
+    named |= set(re.findall(r"`((?:src|tests|scripts|benchmarks)/[\w./]+)", text))
+    there = [
+        f"/{path.relative_to(ROOT).as_posix()}"
+        for folder in ("src", "tests", "scripts", "benchmarks", "docs")
+        for path in (ROOT / folder).rglob("*")
+    ]
+    assert [n for n in named if not any(path.endswith(f"/{n.rstrip('/')}") for path in there)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     targets = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)}

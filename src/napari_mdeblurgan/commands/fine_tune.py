@@ -137,7 +137,11 @@ def fine_tune(
         sources = LearnedFrom(
             low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered
         )
-        sources.check()
+        sources.check(
+            pair_options=trust_unregistered
+            or match is not Match.auto
+            or (low_objective, high_objective) != (None, None)
+        )
         if not output:
             raise WrongUse("say what the new model is called with --output.")
         knobs = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
@@ -168,8 +172,10 @@ class LearnedFrom:
         """Whether there are pairs."""
         return (self.csv, self.low, self.high) != (None, None, None)
 
-    def check(self) -> None:
-        """Find out, before any work is done, whether that can be meant so."""
+    def check(self, *, pair_options: bool) -> None:
+        """Find out, before any work is done, whether that can be meant so, and what is said of
+        pairs.
+        """
         whole = self.csv is not None or (self.low is not None and self.high is not None)
         if not whole and (self.paired or not self.stacks):
             raise WrongUse(
@@ -182,6 +188,11 @@ class LearnedFrom:
             )
         if self.paired:
             check_pairs(self.low, self.high, self.csv)
+        elif pair_options:
+            raise WrongUse(
+                "--match, --low-objective, --high-objective and --trust-unregistered are of pairs; "
+                "leave them out, or name pairs with --low and --high."
+            )
         for path in self.stacks:
             check_source_path(path)
 
