@@ -30,6 +30,11 @@ NEEDED = (
     "samples/ATTRIBUTION.md",
     "samples/leaf_epidermis.png",
     "samples/nuclei.tif",
+    "samples/smear.tif",
+    "samples/smear_stack.ome.tif",
+    "trust/blur.json",
+    "trust/calibrations.json",
+    "evaluation/real/sets.toml",
 )
 NEEDED_IN_SDIST = (
     "LICENSE",

@@ -346,6 +346,7 @@ def test_the_softness_is_taken_from_the_options_and_told(run, grey: Path, tmp_pa
         (("--softness", "-1"), "give 0 to 8"),
         (("--wavelength", "500"), "--numerical-aperture"),
         (("--numerical-aperture", "3"), "numerical aperture of 3 is impossible"),
+        (("--numerical-aperture", "0.5", "--wavelength", "0.53"), "0.1 to 3 µm (100 to 3000 nm)"),
     ],
 )
 def test_an_impossible_softness_is_wrong_use(

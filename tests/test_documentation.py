@@ -108,6 +108,33 @@ def test_every_call_of_the_command_is_one_that_its_parser_takes(call: str) -> No
             command.make_context(name, rest, parent=context)
 
 
+WRITES = {  # the parameter that says where; what is there is refused, or gone on with
+    "restore": "output",
+    "focus-stack": "output",
+    "simulate": "output",
+    "train": "output",
+    "fine-tune": "output",
+    "export": "output",
+}
+BLOCKS = blocks("sh")
+
+
+@pytest.mark.parametrize(("block", "text"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_a_command_is_not_refused_for_what_one_before_it_has_written(block: str, text: str) -> None:
+    from typer.main import get_command
+
+    from napari_mdeblurgan.cli import app
+
+    program, places = get_command(app), []
+    for line in text.splitlines():
+        name, *rest = given_to_mdeblurgan(shlex.split(line, comments=True) or [""]) or [""]
+        if name in WRITES and not {"--help", "--print-config"} & set(rest):
+            with program.make_context("mdeblurgan", [name]) as context:
+                given = program.commands[name].make_context(name, rest, parent=context).params
+            places.append(str(given[WRITES[name]]))
+    assert len(places) == len(set(places))
+
+
 def test_all_commands_are_shown_somewhere() -> None:
     from typer.main import get_command
 
@@ -219,6 +246,19 @@ def set_the_scene(folder: Path, code: str) -> None:
             write_image(
                 folder / name / "field 1.tif", Micrograph(pixels.round().astype(np.uint8), "YXS")
             )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_of_the_source_that_a_page_names_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w/]+\.(?:py|sh))\b", text))
+    named |= set(re.findall(r"`((?:src|tests|scripts|benchmarks)/[\w./]+)", text))
+    there = [
+        f"/{path.relative_to(ROOT).as_posix()}"
+        for folder in ("src", "tests", "scripts", "benchmarks", "docs")
+        for path in (ROOT / folder).rglob("*")
+    ]
+    assert [n for n in named if not any(path.endswith(f"/{n.rstrip('/')}") for path in there)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

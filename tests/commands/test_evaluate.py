@@ -89,6 +89,11 @@ def test_an_unknown_model_is_refused_before_any_work(images: Path, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
+def test_a_protocol_of_simulated_blur_does_not_go_with_real_blur(images: Path) -> None:
+    said = refusal(images, "--real", "--protocol", "strong")
+    assert "--real does not go together with --protocol" in said
+
+
 def test_a_folder_of_other_files_is_not_written_into(images: Path) -> None:
     assert "holds other files" in refusal(images, "--output", images)
 

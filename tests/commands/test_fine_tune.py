@@ -77,6 +77,10 @@ def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
     again = run(*command, "--steps", 3)
     assert again.exit_code == 0, again.output
     assert "going on with mine" in again.output
+    other = run(*command, "--learning-rate", 0.5)
+    assert other.exit_code == 2
+    assert "was begun with learning rate" in other.output
+    assert "going on" not in other.output
     card = next(card for card in list_models() if card.name == "mine")
     assert card.scores["fine_tuning_pairs"] == 2
 
@@ -109,6 +113,10 @@ def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(
         (["--low", ".", "--high", ".", "--output", "/"], "/ names no model"),
         (["--low", ".", "--high", ".", "--output", "mine", "--device", "cuda:99"], "cuda:99"),
         (["--low", ".", "--high", ".", "--output", "mine", "--low-objective", 20], "weaker"),
+        (["--stack", ".", "--output", "mine", "--match", "order"], "are of pairs"),
+        (["--stack", ".", "--output", "mine", "--low-objective", 5], "are of pairs"),
+        (["--stack", ".", "--output", "mine", "--trust-unregistered"], "are of pairs"),
+        (["--low", ".", "--high", ".", "--output", "rgb-x2"], "name of a bundled model"),
         (["--csv", "gone.csv", "--output", "mine"], "gone.csv does not exist"),
         (["--low", ".", "--high", ".", "--csv", "a.csv", "--output", "mine"], "not both"),
     ],
@@ -150,7 +158,7 @@ def test_a_model_of_that_name_is_not_replaced_without_a_word(folders, base):
         "--output",
         "base",
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "already" in result.output
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, Condition
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.ledger import Ledger
@@ -25,8 +26,15 @@ from napari_mdeblurgan.evaluation.protocol import (
     evaluate_functions,
     scores,
 )
+from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore
 
 from .conftest import discs, write
+
+
+def test_a_table_of_another_kind_of_evaluation_asks_for_another_folder(tmp_path: Path) -> None:
+    Ledger(tmp_path / "scores.csv", RealScore, REAL_KEYS)
+    with pytest.raises(FileError, match=r"by real blur, .* choose another folder"):
+        Ledger(tmp_path / "scores.csv", Score, SCORE_KEYS)
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])

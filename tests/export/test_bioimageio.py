@@ -157,7 +157,7 @@ def test_a_name_is_made_fit_for_bioimageio() -> None:
         ((), "MIT", "at least one"),
         (("Ada",), "MIT", r"`Author\(name, affiliation\)`, not as 'Ada'"),
         ((Author("Ada"),), "", "no licence in its card"),
-        ((Author("Ada"),), "My own", "license"),
+        ((Author("Ada"),), "My own", "'My own' is no SPDX identifier"),
     ],
 )
 @needs_bioimageio

@@ -113,7 +113,8 @@ def test_an_impossible_softness_is_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("aperture", "wavelength_um"), [(0, None), (1.8, None), (float("nan"), None), (0.5, -1.0)]
+    ("aperture", "wavelength_um"),
+    [(0, None), (1.8, None), (float("nan"), None), (0.5, -1.0), (0.5, 530), (0.5, float("nan"))],
 )
 def test_an_impossible_objective_is_refused(aperture: float, wavelength_um: float | None) -> None:
     with pytest.raises(ImageError, match="impossible"):

@@ -185,6 +185,19 @@ def test_what_the_user_says_of_the_microscope_is_used_and_kept(
     np.testing.assert_array_equal(viewer.layers[-1].data, result.data)
 
 
+def test_a_wavelength_that_is_none_of_light_is_shown_as_not_known(
+    widget: DeblurWidget, qtbot: QtBot
+) -> None:
+    group = widget.sharpness.group
+    qtbot.mouseClick(group.fold.native, Qt.MouseButton.LeftButton)
+    box = group.boxes["wavelength_nm"].native
+    for text, shown, kept in (("530", "530 nm", "530"), ("1", "? nm", "")):
+        box.selectAll()
+        qtbot.keyClicks(box, text)
+        qtbot.keyClick(box, Qt.Key.Key_Return)
+        assert (box.text().strip(), group.microscope.wavelength_nm) == (shown, kept)
+
+
 def test_the_objective_of_the_file_and_the_pixels_of_the_layer_count_first(
     viewer: Viewer,
     widget: DeblurWidget,

@@ -64,11 +64,12 @@ def evaluate(
         ),
     ] = None,
     protocol: Annotated[
-        Protocols,
+        Protocols | None,
         typer.Option(
-            help="The paper's blur, objective and camera, or both; blur stronger than those; all."
+            help="The paper's blur, objective and camera, or both; blur stronger than those; all. "
+            "[both]"
         ),
-    ] = Protocols.both,
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")
     ] = None,
@@ -125,14 +126,15 @@ def evaluate(
     """Judge models by simulated or by real blur.
 
     They are judged beside bicubic enlargement, Richardson-Lucy deconvolution and each other. REPORT
-    gets report.md with tables and pictures, and all figures as CSV. The same command again
-    measures only what is not there yet, so that an interrupted evaluation goes on.
+    gets report.md (with --real, report.html) with tables and pictures, and all figures as CSV. The
+    same command again measures only what is not there yet, so that an interrupted evaluation goes
+    on.
 
     \b
     Examples:
       mdeblurgan evaluate sharp-images --output report
       mdeblurgan evaluate --fundus --models rgb-x2 --models run/unet.safetensors
-      mdeblurgan evaluate focus-series --real --output report
+      mdeblurgan evaluate focus-series --real --output real-report
     """
     with one_line_errors(context):
         for name in models or ():
@@ -140,9 +142,10 @@ def evaluate(
         need_torch()
         check_device(device)
         if real:
-            if fundus or runs or limit is not None:
+            if fundus or runs or limit is not None or protocol is not None:
                 raise WrongUse(
-                    "--real does not go together with --fundus, --runs or --limit; leave them out."
+                    "--real does not go together with --protocol, --fundus, --runs or --limit; "
+                    "leave them out."
                 )
             judge_by_real_blur(
                 folder,
@@ -161,7 +164,7 @@ def evaluate(
             folder,
             output,
             models or (),
-            protocol.value,
+            protocol or Protocols.both,
             limit=limit,
             runs=runs or (),
             richardson_lucy=not no_richardson_lucy,

@@ -137,7 +137,11 @@ def fine_tune(
         sources = LearnedFrom(
             low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered
         )
-        sources.check()
+        sources.check(
+            pair_options=trust_unregistered
+            or match is not Match.auto
+            or (low_objective, high_objective) != (None, None)
+        )
         if not output:
             raise WrongUse("say what the new model is called with --output.")
         knobs = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
@@ -168,8 +172,10 @@ class LearnedFrom:
         """Whether there are pairs."""
         return (self.csv, self.low, self.high) != (None, None, None)
 
-    def check(self) -> None:
-        """Find out, before any work is done, whether that can be meant so."""
+    def check(self, *, pair_options: bool) -> None:
+        """Find out, before any work is done, whether that can be meant so, and what is said of
+        pairs.
+        """
         whole = self.csv is not None or (self.low is not None and self.high is not None)
         if not whole and (self.paired or not self.stacks):
             raise WrongUse(
@@ -182,6 +188,11 @@ class LearnedFrom:
             )
         if self.paired:
             check_pairs(self.low, self.high, self.csv)
+        elif pair_options:
+            raise WrongUse(
+                "--match, --low-objective, --high-objective and --trust-unregistered are of pairs; "
+                "leave them out, or name pairs with --low and --high."
+            )
         for path in self.stacks:
             check_source_path(path)
 
@@ -246,17 +257,18 @@ def _begun(
 
     try:
         settings = _settings(model or "gray-x2", output, given)
+        folder = folder_for(settings)
+        if folder.begun and not overwrite:
+            before = read_tuning_settings(folder)
+            begin(_settings(model or before.base, output, given), ())
+            print(
+                f"going on with {settings.name}, with what it was begun with; --overwrite begins "
+                "anew"
+            )
+            return open_fine_tuning(folder)
+        check_name(settings, overwrite=overwrite)
     except SettingsError as error:
         raise WrongUse(str(error)) from error
-    folder = folder_for(settings)
-    if folder.begun and not overwrite:
-        before = read_tuning_settings(folder)
-        print(
-            f"going on with {settings.name}, with what it was begun with; --overwrite begins anew"
-        )
-        begin(_settings(model or before.base, output, given), ())
-        return open_fine_tuning(folder)
-    check_name(settings, overwrite=overwrite)
     card = load_model(model).card if model else None
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)

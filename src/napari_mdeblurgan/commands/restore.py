@@ -107,7 +107,8 @@ def restore(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="TIFF, OME-Zarr, PNG, JPEG, or a microscope's CZI, ND2, LIF, …"
+            metavar="INPUT",
+            help="TIFF, OME-Zarr, PNG, JPEG, BMP, or a microscope's CZI, ND2, LIF, …",
         ),
     ],
     output: Annotated[

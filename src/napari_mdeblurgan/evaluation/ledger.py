@@ -74,8 +74,8 @@ class Ledger(Generic[_Record]):
         rows = csv.DictReader(io.StringIO("".join(whole)))
         if tuple(rows.fieldnames or ()) != tuple(self._readers):
             raise FileError(
-                f"{self.path} has other columns than are written now; move it away or choose "
-                "another folder."
+                f"{self.path} is of another kind of evaluation, by simulated or by real blur, or "
+                "of another version; choose another folder."
             )
         broken = len(whole) < len(lines)
         for row in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,6 +182,26 @@ def _output(model: Model, files: Files) -> dict[str, Any]:
         "test_tensor": {"source": files.test_output},
         "sample_tensor": {"source": files.sample_output},
     }
+
+
+def check_licence(licence: str) -> None:
+    """Find out, before anything is exported, whether bioimage.io knows a licence.
+
+    Raises
+    ------
+    ExportError
+        If it does not.
+    """
+    from bioimageio.spec.generic.v0_3 import DeprecatedLicenseId, LicenseId
+
+    for kind in (LicenseId, DeprecatedLicenseId):
+        with suppress(ValueError):
+            kind(licence)
+            return
+    raise ExportError(
+        f"{licence!r} is no SPDX identifier of a licence; name one as https://spdx.org/licenses/ "
+        "spells it, such as CC-BY-4.0."
+    )
 
 
 def check_description(folder: Path, content: dict[str, Any]) -> None:

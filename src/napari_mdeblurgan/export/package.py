@@ -19,6 +19,7 @@ from napari_mdeblurgan.export.description import (
     Author,
     Files,
     check_description,
+    check_licence,
     description,
     smallest_input,
 )
@@ -54,8 +55,8 @@ def export_package(
     Raises
     ------
     ExportError
-        If a library is missing, there is no author or no licence, or bioimage.io refuses the
-        package.
+        If a library is missing, there is no author, no licence or none that SPDX names, or
+        bioimage.io refuses the package.
     ModelError
         If `model` is none.
     FileError
@@ -78,6 +79,7 @@ def export_package(
             f"{model.card.name} has no licence in its card; name one with --licence, such as "
             "CC-BY-4.0."
         )
+    check_licence(licence)
     with temporary_folder() as folder:
         files = Files(safetensors=f"{model.card.name}.safetensors")
         content = description(model, files, tuple(authors), licence)

@@ -28,6 +28,7 @@ from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
 from napari_mdeblurgan.exclusive import Busy, Lock, is_held, locked
 from napari_mdeblurgan.fine_tuning.settings import (
     FineTuneSettings,
+    SettingsError,
     changed_fields,
     settings_from_json,
     settings_json,
@@ -142,9 +143,10 @@ def begin(
 
     Raises
     ------
+    SettingsError
+        If there is a model of that name, or a fine-tuning of it that was begun with other settings.
     TrainingError
-        If there is a model of that name, a fine-tuning of it that was begun with other settings, or
-        another process that works on it.
+        If another process works on it.
     FileError
         If the folder cannot be written.
     """
@@ -152,7 +154,7 @@ def begin(
     if folder.begun and not overwrite:
         old = read_tuning_settings(folder)
         for field in changed_fields(old, settings):
-            raise TrainingError(
+            raise SettingsError(
                 f"{settings.name} was begun with {field.replace('_', ' ')} "
                 f"{getattr(old, field)!r}, not {getattr(settings, field)!r}; ask for the same, "
                 "choose another name, or begin anew."
@@ -209,7 +211,7 @@ def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
 
     Raises
     ------
-    TrainingError
+    SettingsError
         If it would.
     FileError
         If it is to be among the user's models, and their folder may not be written to.
@@ -219,9 +221,9 @@ def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
     output = output_of(settings)
     taken = output.exists()
     if not settings.output and (BUNDLED_FOLDER / output.name).exists():
-        raise TrainingError(f"{settings.name} is the name of a bundled model; choose another.")
+        raise SettingsError(f"{settings.name} is the name of a bundled model; choose another.")
     if taken and not overwrite:
-        raise TrainingError(
+        raise SettingsError(
             f"There is a model at {output} already; choose another name, or say that it may be "
             "replaced."
         )

@@ -51,7 +51,7 @@ class Objective:
     numerical_aperture : float
         Above 0 and up to 1.7.
     wavelength_um : float or None
-        In vacuum, in µm, the mean of the channels'; None where it is not known.
+        In vacuum, in µm, 0.1 to 3, the mean of the channels'; None where it is not known.
     magnification : float or None
         As it is engraved; None where it is not known.
     immersion : str
@@ -75,8 +75,17 @@ class Objective:
                 f"A numerical aperture of {aperture:g} is impossible; give one up to "
                 f"{LARGEST_NA:g}."
             )
-        if wave is not None and not (math.isfinite(wave) and wave > 0):
-            raise ImageError(f"A wavelength of {wave:g} µm is impossible; give one above 0.")
+        if wave is not None and not is_light(wave):
+            raise ImageError(
+                f"A wavelength of {wave:g} µm ({wave * 1000:g} nm) is impossible; give that of "
+                f"light, {SHORTEST_UM:g} to {LONGEST_UM:g} µm ({SHORTEST_UM * 1000:g} to "
+                f"{LONGEST_UM * 1000:g} nm)."
+            )
+
+
+def is_light(wavelength_um: float) -> bool:
+    """Whether light of this wavelength in µm can have made an image."""
+    return SHORTEST_UM <= wavelength_um <= LONGEST_UM
 
 
 def ome_objective(root: Element, image: Element) -> Objective | None:
@@ -138,9 +147,7 @@ def told_objective(
     number, enlarged = number_told(aperture), number_told(magnification)
     if not 0 < number <= LARGEST_NA:
         return None
-    waves = [
-        wave for each in wavelengths_um if SHORTEST_UM <= (wave := number_told(each)) <= LONGEST_UM
-    ]
+    waves = [wave for each in wavelengths_um if is_light(wave := number_told(each))]
     medium = " ".join(immersion.split()) if isinstance(immersion, str) else ""
     return Objective(
         number, fmean(waves) if waves else None, enlarged if enlarged > 0 else None, medium

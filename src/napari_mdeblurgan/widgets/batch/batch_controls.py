@@ -140,7 +140,8 @@ def make_batch_controls(
     """
     controls = BatchControls(
         add_files=PushButton(
-            text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG, CZI, ND2, LIF, …"
+            text="Files…",
+            tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG, BMP, CZI, ND2, LIF, …",
         ),
         add_folder=PushButton(
             text="Folder…",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from magicgui.widgets import Container, FloatSpinBox
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.storage.objective import LARGEST_NA
+from napari_mdeblurgan.storage.objective import LARGEST_NA, is_light
 from napari_mdeblurgan.widgets.runs.known_optics import Microscope
 from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.shared.fold import Fold
@@ -119,6 +119,9 @@ class MicroscopeGroup:
         return row
 
     def _on_box(self, name: str, said: float) -> None:
+        if name == "wavelength_nm" and said and not is_light(said / 1000):
+            self.boxes[name].value = 0  # shown as not known, as which it counts
+            return
         self.microscope = replace(self.microscope, **{name: f"{said:g}" if said else ""})
         write_choices(self.microscope)
         self._tell()

@@ -13,7 +13,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import anything_there
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
-from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective
+from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective, is_light
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -54,9 +54,9 @@ class Microscope:
 
     @property
     def wavelength_um(self) -> float | None:
-        """In µm."""
-        wavelength = _number(self.wavelength_nm)
-        return wavelength / 1000 if wavelength else None
+        """In µm; None where none is said, or none of light."""
+        wavelength = (_number(self.wavelength_nm) or 0) / 1000
+        return wavelength if is_light(wavelength) else None
 
     @property
     def pixel_size_um(self) -> float | None:
