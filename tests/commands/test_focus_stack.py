@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,16 @@ def test_a_stack_becomes_one_image_with_its_pixel_size_and_heights_in_micrometre
     assert np.median(right) == pytest.approx(2 * RIGHT, abs=0.2)
     assert height.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
     assert 0 <= sure.data.min() <= sure.data.max() <= 1
+
+
+def test_what_a_file_lacks_is_told(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "stack.ome.zarr", Micrograph(planes, "ZYX"))
+    shutil.rmtree(tmp_path / "stack.ome.zarr" / "0" / "c" / str(len(planes) - 1))
+    code, _, error = run(
+        *(tmp_path / "stack.ome.zarr", "--output", tmp_path / "sharp.tif", "--registered")
+    )
+    assert code == 0
+    assert f"stores {len(planes) - 1} of its {len(planes)} planes" in error
 
 
 def test_planes_in_files_of_their_own_are_one_stack(

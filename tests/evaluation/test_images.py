@@ -92,6 +92,15 @@ def test_results_of_this_program_are_no_truth_to_judge_by(tmp_path: Path) -> Non
     ]
 
 
+def test_masks_beside_images_are_no_truth_to_judge_by(tmp_path: Path) -> None:
+    write(tmp_path / "cell.png", discs())
+    masks = np.kron(np.arange(1, 13, dtype=np.uint16).reshape(3, 4), np.ones((40, 40), np.uint16))
+    tifffile.imwrite(tmp_path / "cell_masks.tif", masks * 7)
+    found, (reason,) = find_images(tmp_path)
+    assert [image.name for image in found] == ["cell.png"]
+    assert "cell_masks.tif looks like a label map" in reason
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no image"):
         find_images(tmp_path)

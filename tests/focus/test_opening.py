@@ -60,6 +60,16 @@ def test_a_stack_of_one_file_has_its_planes_first(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(stack.data), data)
 
 
+def test_a_field_of_a_plate_is_one_stack_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    planes = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((12, 16), np.uint8)
+    write_image(tmp_path / "a.ome.zarr", Micrograph(planes, "ZYX"))
+    field = tmp_path / "plate.zarr" / "A" / "1" / "0"
+    field.parent.mkdir(parents=True)
+    (tmp_path / "a.ome.zarr").rename(field)
+    stack = open_stack(field)
+    assert [int(np.asarray(plane).max()) for plane in stack.data] == [0, 1, 2]
+
+
 def test_planes_of_several_channels_in_files_of_their_own_keep_the_names_of_these(
     tmp_path: Path,
 ) -> None:

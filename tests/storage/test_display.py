@@ -51,6 +51,24 @@ def test_an_even_table_is_a_colour_and_any_other_stays_a_table() -> None:
     assert ChannelDisplay.of(np.tile(np.arange(256), (3, 1))).grey
 
 
+@pytest.mark.parametrize("kind", ["ome.zarr", "ome.tif"])
+def test_programs_that_know_no_tables_show_an_inverted_image_in_its_bright_colour(
+    tmp_path: Path, kind: str
+) -> None:
+    inverted = np.outer((0, 255, 0), np.linspace(1, 0, 256)).round().astype(np.uint8)
+    shown = ChannelDisplay.of(inverted)
+    assert np.array_equal(shown.table, inverted)
+    path = tmp_path / f"a.{kind}"
+    write_image(path, Micrograph(np.zeros((20, 24), np.uint16), "YX", display=(shown,)))
+    if kind == "ome.tif":
+        with tifffile.TiffFile(path) as tif:
+            assert f'Color="{0x00FF00FF}"' in (tif.ome_metadata or "")
+    else:
+        told = json.loads((path / "zarr.json").read_text())["attributes"]["ome"]["omero"]
+        assert told["channels"][0]["color"] == "00FF00"
+    assert read_image(path).display == (shown,)
+
+
 @pytest.mark.parametrize("text", ["00FF80", "#00ff80", "00FF80FF"])
 def test_colours_are_read_as_programs_write_them(text: str) -> None:
     assert color_of(text) == (0, 255, 128)

@@ -14,6 +14,13 @@ from napari_mdeblurgan.storage import open_image, read_image
 
 HEIGHT, WIDTH, PLANES = 12, 16, 2
 SCHEMA = 'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+STACK = np.arange(2 * 20 * 24, dtype=np.uint16).reshape(2, 20, 24)
+OME = (
+    f'<OME {SCHEMA}><Image ID="Image:0">'
+    '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="24" SizeY="20" SizeZ="1" '
+    'SizeC="2" SizeT="1" PhysicalSizeX="0.25" PhysicalSizeY="0.25"><Channel ID="C:0" Name="DAPI"/>'
+    '<Channel ID="C:1" Name="GFP"/><TiffData/></Pixels></Image></OME>'
+)
 
 
 def uuid(number: int) -> str:
@@ -181,3 +188,32 @@ def test_the_document_of_a_set_is_told_as_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "set.companion.ome").write_text(f"<OME {SCHEMA}/>")
     with pytest.raises(FileError, match="describes the OME-TIFF files beside it; name one"):
         read_image(tmp_path / "set.companion.ome")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("scan\x01", "scan\ufffd"),
+        ("\x1b[31m", "\ufffd[31m"),
+        ("&#1;&#xD800;&#38;&#181;", "\ufffd\ufffd&µ"),
+        ("live & dead &amp; fixed &nbsp;", "live & dead & fixed &nbsp;"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_image, open_image])
+def test_names_that_xml_cannot_hold_cost_neither_axes_nor_sizes(
+    tmp_path: Path, written: str, meant: str, read
+) -> None:
+    xml = OME.replace("DAPI", written).encode()
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK, description=xml, metadata=None)
+    image = read(tmp_path / "a.ome.tif")
+    assert image.axes == "CYX"
+    assert image.pixel_size == {"X": 0.25, "Y": 0.25}
+    assert image.channel_names == (meant, "GFP")
+    assert image.remarks == ()
+
+
+def test_ome_xml_that_stays_garbled_is_told(tmp_path: Path) -> None:
+    xml = OME.replace("DAPI", "a < b").encode()
+    tifffile.imwrite(tmp_path / "a.ome.tif", STACK, description=xml, metadata=None)
+    (remark,) = open_image(tmp_path / "a.ome.tif").remarks
+    assert "a.ome.tif has OME-XML that is garbled" in remark

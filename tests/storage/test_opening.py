@@ -246,6 +246,44 @@ def test_scales_without_a_unit_of_length_are_plain_numbers(tmp_path: Path) -> No
     assert image.physical() == ({}, None)
 
 
+def test_a_unit_and_an_order_of_axes_that_are_no_text_say_nothing(tmp_path: Path) -> None:
+    group(tmp_path / "a.zarr", GREY[0], "yx", units={"y": 5}, scale=[0.5, 0.25])
+    attributes = zarr.open_group(str(tmp_path / "a.zarr")).attrs
+    attributes["napari-mdeblurgan"] = {"axes": 5}
+    image = open_image(tmp_path / "a.zarr")
+    assert (image.axes, image.pixel_size, image.unit) == ("YX", {"X": 0.25, "Y": 0.5}, None)
+
+
+@pytest.mark.parametrize("encoding", ["nested", "flat", "version 2"])
+def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) -> None:
+    path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tczyx"]
+    scale = {"type": "scale", "scale": [1.0] * 5}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    multiscales = [{"version": "0.4", "axes": axes, "datasets": [dataset]}]
+    old = encoding == "version 2"
+    root = zarr.create_group(str(path), zarr_format=2 if old else 3)
+    root.attrs.update({"multiscales": multiscales} if old else {"ome": {"version": "0.5"}})
+    if not old:
+        root.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    keys = {"flat": {"name": "default", "separator": "."}}.get(encoding)
+    array = root.create_array(
+        "0",
+        shape=(3, 2, 5, 8, 8),
+        chunks=(1, 1, 2, 4, 4),
+        dtype=np.uint16,
+        fill_value=7,
+        chunk_key_encoding=keys,
+    )
+    array[0], array[1, 0], array[1, 1, :4, :4] = 100, 100, 100
+    (remark,) = open_image(path).remarks
+    assert remark == (
+        "a.zarr stores 19 of its 30 planes, as where an acquisition was stopped early; each pixel "
+        "of the others is taken for 7."
+    )
+    array[:] = 100
+    assert open_image(path).remarks == ()
+
+
 def test_axes_with_and_without_a_unit_are_told_apart_and_stay_so(tmp_path: Path) -> None:
     group(
         tmp_path / "a.zarr",

@@ -59,6 +59,24 @@ def test_axes_in_small_letters_mean_the_same(tmp_path: Path, axes: str) -> None:
         np.testing.assert_array_equal(small.data, capital.data)
 
 
+@pytest.mark.parametrize(
+    ("axes", "meant"),
+    [
+        (["T", "Y", "X"], "TYX"),
+        (["c", "y", "x"], "CYX"),
+        (["channel", "y", "x"], "QYX"),
+        (["slices", "y", "x"], "QYX"),
+    ],
+)
+def test_axes_in_a_list_mean_the_same(tmp_path: Path, axes: list[str], meant: str) -> None:
+    data = np.arange(3 * 20 * 24, dtype=np.uint16).reshape(3, 20, 24)
+    tifffile.imwrite(tmp_path / "a.tif", data, metadata={"axes": axes}, photometric="minisblack")
+    for read in (read_image, open_image):
+        image = read(tmp_path / "a.tif")
+        assert image.axes == meant
+        np.testing.assert_array_equal(image.data, data)
+
+
 def test_axes_without_y_or_x_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", COLOUR[..., 0], metadata={"axes": "zx"})
     with pytest.raises(FileError, match=r"2 axes \(zx\), of which none is Y or none is X; save it"):

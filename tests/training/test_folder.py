@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError, ImageError
-from napari_mdeblurgan.storage import read_image, write_image
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.training.data import image_store
 from napari_mdeblurgan.training.data.sharp_folder import SharpFolder, kind_of, open_folder
@@ -115,6 +115,17 @@ def test_results_of_this_program_are_no_truth_to_learn_from(tmp_path: Path) -> N
     folder = open_folder(tmp_path, 1)
     assert {path.name for path, _ in folder.skipped} == {"sharp.png", "sharp.tif"}
     assert all("no truth to learn from" in reason for _, reason in folder.skipped)
+
+
+def test_masks_beside_images_are_not_learned_from(tmp_path: Path) -> None:
+    save(tmp_path / "cell.png", *GREY)
+    masks = np.kron(np.arange(1, 13, dtype=np.uint16).reshape(3, 4), np.ones((40, 40), np.uint16))
+    write_image(tmp_path / "cell_masks.tif", Micrograph(masks * 7, "YX"))
+    folder = open_folder(tmp_path, 1)
+    assert names(folder) == ["cell.png"]
+    ((path, reason),) = folder.skipped
+    assert path.name == "cell_masks.tif"
+    assert "looks like a label map" in reason
 
 
 def test_the_split_is_by_file_and_always_the_same(tmp_path: Path) -> None:

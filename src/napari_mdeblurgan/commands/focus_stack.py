@@ -193,9 +193,9 @@ def _shown(steps: Generator[FocusProgress, None, ManyInFocus]) -> ManyInFocus:
 def _notes(found: ManyInFocus, stack: Micrograph) -> list[str]:
     """What is to be known of a result."""
     if found.channel is None:
-        return list(found.notes)
+        return [*stack.remarks, *found.notes]
     name = stack.channel_names[found.channel] if stack.channel_names else str(found.channel)
-    return [f"channel {name} decides what is sharp.", *found.notes]
+    return [*stack.remarks, f"channel {name} decides what is sharp.", *found.notes]
 
 
 def _number(channel: str, stack: Micrograph) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from napari_mdeblurgan.before_after import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.restoration.label_maps import is_label_map
 from napari_mdeblurgan.storage import FileImage, open_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
 from napari_mdeblurgan.storage.provenance import is_result
@@ -154,6 +155,8 @@ def _facts(one: FileImage) -> tuple[bool, int, int]:
         raise ImageError(
             f"{one} has {height} × {width} pixels, too few to be judged by; {_SMALLEST} are needed."
         )
+    if not image.rgb and is_label_map(image.data):
+        raise ImageError(f"{one} looks like a label map, whose numbers name objects: no truth.")
     return image.rgb, height, width
 
 

@@ -13,6 +13,7 @@ from napari_mdeblurgan.pairs.matching import natural_key
 from napari_mdeblurgan.storage import Micrograph, local_path, open_image
 from napari_mdeblurgan.storage.geometry import MICROMETRES
 from napari_mdeblurgan.storage.listing import ZARR, image_files
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.storage.provenance import is_result
 
 
@@ -105,7 +106,7 @@ def plane_files(paths: Sequence[str | Path] | str | Path) -> list[Path]:
 
 
 def _planes_at(path: Path) -> list[Path]:
-    if not path.is_dir() or path.suffix.lower() == ZARR:
+    if not path.is_dir() or path.suffix.lower() == ZARR or is_image_folder(path):
         return [path]
     files = sorted(image_files(path), key=natural_key)
     if not files:

@@ -22,7 +22,23 @@ SMALLEST_AREA = (
 
 
 def refuse_label_map(image: Any) -> None:
-    """Make sure that a grey image is not the result of a segmentation.
+    """Make sure that a grey image, (..., y, x), in memory or lazy, is no label map.
+
+    Raises
+    ------
+    ImageError
+        If it looks like one.
+    """
+    if is_label_map(image):
+        raise ImageError(
+            "The image looks like a label map: large areas of one number each "
+            f"({np.dtype(image.dtype).name}), which name objects and are no intensities. Restore "
+            "the image that it was made of; or convert it to float32, if they are intensities."
+        )
+
+
+def is_label_map(image: Any) -> bool:
+    """Whether a grey image looks like the result of a segmentation.
 
     It is taken for one where the pixels are integers of 16 bits or more, and those of one value lie
     together in one large area wherever a few small squares of it are looked at. A camera's noise
@@ -32,15 +48,10 @@ def refuse_label_map(image: Any) -> None:
     ----------
     image : array
         (..., y, x), in memory or lazy, of any type.
-
-    Raises
-    ------
-    ImageError
-        If it looks like a label map.
     """
     dtype = np.dtype(image.dtype)
     if dtype.kind not in "iu" or dtype.itemsize < 2 or 0 in image.shape:
-        return
+        return False
     values: set[int] = set()
     labels = parts = pixels = 0
     for spot in spots(image.shape, 2):
@@ -53,17 +64,12 @@ def refuse_label_map(image: Any) -> None:
         pixels += int(np.count_nonzero(square))
         values.update(named.tolist())
         if pixels < SMALLEST_AREA * parts or parts > 2 * PARTS_OF_A_LABEL * labels:
-            return  # the first square mostly tells
-    if (
+            return False  # the first square mostly tells
+    return (
         len(values) >= FEWEST_LABELS
         and parts <= PARTS_OF_A_LABEL * labels
         and pixels >= SMALLEST_AREA * parts
-    ):
-        raise ImageError(
-            f"The image looks like a label map: large areas of one number each ({dtype.name}), "
-            "which name objects and are no intensities. Restore the image that it was made of; or "
-            "convert it to float32, if they are intensities."
-        )
+    )
 
 
 def _jumps(square: np.ndarray) -> bool:

@@ -40,7 +40,8 @@ class ChannelDisplay:
     def of(cls, table: Any = None, limits: Any = None) -> ChannelDisplay:
         """From a lookup table (3, 256) of uint8 and two limits, as far as they are such.
 
-        A table that runs evenly from black to a colour is that colour.
+        A table that runs evenly from black to a colour is that colour; any other has the
+        colour that it ends with, or begins with where it ends in black, as an inverted one does.
         """
         colours = None if table is None else np.asarray(table)
         bounds = limits_of(limits)
@@ -50,7 +51,11 @@ class ChannelDisplay:
         red, green, blue = (int(value) for value in colours[:, -1])
         plain = cls((red, green, blue), limits=bounds)
         even = np.abs(colours.astype(int) - plain.table.astype(int)).max() <= 1
-        return plain if even else cls((red, green, blue), colours.tobytes(), bounds)
+        if even:
+            return plain
+        end = -1 if colours[:, -1].any() else 0
+        red, green, blue = map(int, colours[:, end])
+        return cls((red, green, blue), colours.tobytes(), bounds)
 
     @property
     def hexadecimal(self) -> str | None:

@@ -25,6 +25,7 @@ from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import (
     read_level0,
     unfinished,
 )
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_stored import remarks_on_planes
 from napari_mdeblurgan.storage.several import ImageList, chosen
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         geometry.unitless,
         level0.display if len(level0.display) == channels and "S" not in order else (),
         level0.grey_calibration,
+        remarks_on_planes(path, place, array, axes),
         time_step=level0.time_step,
         time_origin=level0.time_origin,
     )

@@ -97,7 +97,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
     geometry, time = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
     own = own if isinstance(own, Mapping) else {}
-    order = own.get("axes") if isinstance(own.get("axes"), str) else None
+    order = own["axes"] if isinstance(own.get("axes"), str) else None
     names, colours = _channels(ome)
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
@@ -205,9 +205,10 @@ def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geome
     scale = dict(
         zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True)
     )
+    told = (getattr(axis, "unit", None) for axis in multiscale.axes)
     units = {
-        letter: getattr(axis, "unit", None)
-        for letter, axis in zip(axes, multiscale.axes, strict=True)
+        letter: unit if isinstance(unit, str) else None
+        for letter, unit in zip(axes, told, strict=True)
     }
     begin = _position(multiscale, axes)
     steps = {

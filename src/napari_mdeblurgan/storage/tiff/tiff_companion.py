@@ -1,14 +1,15 @@
-"""OME-TIFF sets whose OME-XML is in a file of its own, beside planes that only name it
-("BinaryOnly").
+"""OME-TIFF whose own OME-XML does not do: sets with that of another file, beside planes that only
+name it ("BinaryOnly"), and what XML cannot hold.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from napari_mdeblurgan.plain_text import for_terminal
+from napari_mdeblurgan.plain_text import REPLACEMENT, for_terminal
 from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.formats import BIG_TIFF
 
@@ -21,11 +22,16 @@ DOCUMENTS, IMAGES = (
     (".tif", ".tiff", *BIG_TIFF),
 )  # endings of files that tell of a set
 _MARK = "BinaryOnly"
+# what XML has no place for, and ampersands that are none of its signs
+_MISPLACED = re.compile(
+    r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    r"|&(?:(?P<number>#\d{1,9}|#x[0-9A-Fa-f]{1,8});|(?!(?:amp|lt|gt|quot|apos);))"
+)
 
 
 def companion_xml(path: Path, tif: TiffFile) -> str | None:
-    """The OME-XML of the set that a file belongs to, as if it were this file's own; None where
-    there is no other file.
+    """The OME-XML of the set that a file belongs to, as if it were this file's own, or its own with
+    names mended that XML cannot hold; None where there is neither.
 
     Only a file beside it is looked for. Other programs name a set by any of its files, so the
     document is given the identity of this one, by which tifffile knows it among those that it
@@ -37,14 +43,39 @@ def companion_xml(path: Path, tif: TiffFile) -> str | None:
         If the other file defines entities.
     """
     name, identity = _named(path, tif)
-    return None if name is None else _document(path, name, identity)
+    return _mended(path, tif) if name is None else _document(path, name, identity)
+
+
+def _mended(path: Path, tif: TiffFile) -> str | None:
+    """A file's own OME-XML that can be read once control characters are replaced and bare
+    ampersands are written as XML wants them; None where it is read as it is, or not even so.
+    """
+    text = tif.pages.first.description if tif.is_ome else ""
+    mended = _MISPLACED.sub(_well_placed, text)
+    if mended == text or checked_xml(path, text) is not None:
+        return None
+    return None if checked_xml(path, mended) is None else mended
+
+
+def _well_placed(found: re.Match[str]) -> str:
+    told = found["number"]
+    if told is None:
+        return "&amp;" if found[0] == "&" else REPLACEMENT
+    number = int(told[2:], 16) if told.startswith("#x") else int(told[1:])
+    allowed = number <= 0x10FFFF and not _MISPLACED.fullmatch(chr(number))
+    return found[0] if allowed or number == ord("&") else REPLACEMENT
 
 
 def lacking_companion(path: Path, tif: TiffFile) -> tuple[str, ...]:
-    """What is to be said where the file that tells of a set is named, and is not beside it; nothing
-    otherwise.
+    """What is to be said where the file that tells of a set is named, and is not beside it, or
+    where a file's own OME-XML is garbled; nothing otherwise.
     """
     name, identity = _named(path, tif)
+    unheeded = tif.is_ome and all(series.kind.lower() != "ome" for series in tif.series)
+    if name is None and unheeded and checked_xml(path, tif.ome_metadata or "") is None:
+        return (
+            f"{path} has OME-XML that is garbled, so that its axes, sizes and names are not known.",
+        )
     if name is None or _document(path, name, identity) is not None:
         return ()
     told_by = (

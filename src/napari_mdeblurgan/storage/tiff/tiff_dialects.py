@@ -158,8 +158,9 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
-    axes, told = axes_in_capitals(series), f"has {len(series.axes)} axes ({series.axes[:20]})"
-    if len(set(axes)) != len(axes) or any(series.axes.upper().count(axis) > 1 for axis in "YXS"):
+    axes, names = axes_in_capitals(series), [str(name).upper() for name in series.axes]
+    told = f"has {len(names)} axes ({''.join(map(str, series.axes))[:20]})"
+    if len(set(axes)) != len(axes) or any(names.count(axis) > 1 for axis in "YXS"):
         raise FileError(f"{path} {told}, not each of a kind; save it with fewer.")
     if not {"Y", "X"} <= set(axes):
         raise FileError(f"{path} {told}, of which none is Y or none is X; save it with both.")

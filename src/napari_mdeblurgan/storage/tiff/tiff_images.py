@@ -47,11 +47,12 @@ def tiff_images(path: Path, tif: TiffFile) -> tuple[dict[int, str], int]:
 
 
 def axes_in_capitals(series: TiffPageSeries) -> str:
-    """The axes of its pixels as one capital letter each; small ones, which users of tifffile write
-    too, mean the same.
+    """The axes of its pixels as one capital letter each; small ones, and a list of names, which
+    users of tifffile write too, mean the same.
     """
-    capitals = series.axes.upper()
-    return plain_letters(capitals if len(set(capitals)) == len(capitals) else series.axes)
+    names = list(map(str, series.axes))
+    capitals = [name.upper() for name in names]
+    return plain_letters(capitals if len(set(capitals)) == len(capitals) else names)
 
 
 def begins_in(path: Path, tif: TiffFile) -> Path:

@@ -107,8 +107,8 @@ def open_folder(
     TIFF, PNG, JPEG and OME-Zarr of any size, in nested folders, too. Every plane of a stack is an
     image, and every channel of a fluorescence image is a grey one. For a grey model the colours of
     a colour image serve as grey images, less often than true grey ones where there are both; for a
-    colour model grey images are left out. Files that cannot be used, and results of this program,
-    are skipped and logged.
+    colour model grey images are left out. Files that cannot be used, label maps, and results of
+    this program are skipped and logged.
 
     Images of one kind make a source: those whose file names begin with the same word before a
     hyphen, or, where there is no hyphen, those of one folder. All sources have the same weight

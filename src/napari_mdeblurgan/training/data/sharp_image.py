@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window, measure_window, sample, spots
+from napari_mdeblurgan.restoration.label_maps import is_label_map
 from napari_mdeblurgan.storage import FileImage, Micrograph
 from napari_mdeblurgan.training.data.content import contrast_map, probes
 from napari_mdeblurgan.training.data.image_store import ImageStore, computed, read_whole
@@ -170,6 +171,8 @@ def sharp_images(
         raise ImageError(
             f"{one} is too small ({size} pixels); {smallest} are needed along y and x."
         )
+    if not file.rgb and is_label_map(file.data):
+        raise ImageError(f"{one} looks like a label map, whose numbers name objects; leave it out.")
     images = []
     letters = file.axes[: len(stack)]
     for channel in range(file.channels):
