@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import re
@@ -246,44 +245,6 @@ def test_scales_without_a_unit_of_length_are_plain_numbers(tmp_path: Path) -> No
     assert image.physical() == ({}, None)
 
 
-def test_a_unit_and_an_order_of_axes_that_are_no_text_say_nothing(tmp_path: Path) -> None:
-    group(tmp_path / "a.zarr", GREY[0], "yx", units={"y": 5}, scale=[0.5, 0.25])
-    attributes = zarr.open_group(str(tmp_path / "a.zarr")).attrs
-    attributes["napari-mdeblurgan"] = {"axes": 5}
-    image = open_image(tmp_path / "a.zarr")
-    assert (image.axes, image.pixel_size, image.unit) == ("YX", {"X": 0.25, "Y": 0.5}, None)
-
-
-@pytest.mark.parametrize("encoding", ["nested", "flat", "version 2"])
-def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) -> None:
-    path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tczyx"]
-    scale = {"type": "scale", "scale": [1.0] * 5}
-    dataset = {"path": "0", "coordinateTransformations": [scale]}
-    multiscales = [{"version": "0.4", "axes": axes, "datasets": [dataset]}]
-    old = encoding == "version 2"
-    root = zarr.create_group(str(path), zarr_format=2 if old else 3)
-    root.attrs.update({"multiscales": multiscales} if old else {"ome": {"version": "0.5"}})
-    if not old:
-        root.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
-    keys = {"flat": {"name": "default", "separator": "."}}.get(encoding)
-    array = root.create_array(
-        "0",
-        shape=(3, 2, 5, 8, 8),
-        chunks=(1, 1, 2, 4, 4),
-        dtype=np.uint16,
-        fill_value=7,
-        chunk_key_encoding=keys,
-    )
-    array[0], array[1, 0], array[1, 1, :4, :4] = 100, 100, 100
-    (remark,) = open_image(path).remarks
-    assert remark == (
-        "a.zarr stores 19 of its 30 planes, as where an acquisition was stopped early; each pixel "
-        "of the others is taken for 7."
-    )
-    array[:] = 100
-    assert open_image(path).remarks == ()
-
-
 def test_axes_with_and_without_a_unit_are_told_apart_and_stay_so(tmp_path: Path) -> None:
     group(
         tmp_path / "a.zarr",
@@ -441,45 +402,3 @@ def test_what_tells_an_image_from_others_does_not_depend_on_the_working_folder(
         monkeypatch.chdir(tmp_path.parent)
         assert source_identity(relative.data) == source_identity(open_image(tmp_path / name).data)
         assert relative.data.compute().max() == 7
-
-
-@pytest.mark.parametrize("odd", [None, True, 3, -1.5, [], [1], {"a": 1}, "\0", "\ud83d"])
-@pytest.mark.parametrize(
-    "place", ["unit", "order", "name", "label", "color", "window", "type", "dataset"]
-)
-def test_metadata_of_another_kind_than_they_should_be_are_no_error_of_this_program(
-    tmp_path: Path, place: str, odd: object
-) -> None:
-    path = tmp_path / "a.ome.zarr"
-    write_image(
-        path, Micrograph(np.zeros((2, 9, 8), np.uint8), "CYX", {"X": 1.0}, "µm", ("a", "b"))
-    )
-    document = json.loads((path / "zarr.json").read_text())
-    ome, own = (document["attributes"][key] for key in ("ome", "napari-mdeblurgan"))
-    image, channel = ome["multiscales"][0], ome["omero"]["channels"][0]
-    at, key = {
-        "unit": (image["axes"][2], "unit"),
-        "order": (own, "axes"),
-        "name": (image, "name"),
-        "label": (channel, "label"),
-        "color": (channel, "color"),
-        "window": (channel, "window"),
-        "type": (image["axes"][0], "type"),
-        "dataset": (image["datasets"][0], "path"),
-    }[place]
-    at[key] = odd
-    (path / "zarr.json").write_text(json.dumps(document))
-    try:
-        image = read_image(path)
-    except FileError as error:
-        assert "error in this program" not in str(error)
-    else:
-        assert image.data.shape == (2, 9, 8)
-
-
-def test_an_image_without_pixels_is_told_by_whoever_reads_it(tmp_path: Path) -> None:
-    stored = lazy.StoredArray(
-        tmp_path / "a.oib", np.zeros, (), (2, 0, 8), np.dtype("u1"), (0, 0), tmp_path / "a.oib"
-    )
-    with pytest.raises(FileError, match=r"a\.oib has no pixels: its size is 2 × 0 × 8; save it"):
-        lazy.lazily(stored, (1, 4, 8), (1, 2))

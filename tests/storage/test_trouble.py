@@ -349,50 +349,6 @@ def test_what_stands_in_the_way_of_writing_is_found_before_any_work(tmp_path: Pa
             check_writable(tmp_path / "b.ome.tif", axes, "uint8")
 
 
-@pytest.mark.parametrize(
-    ("tag", "count", "value", "words"),
-    [
-        ("BitsPerSample", 1, 127, "pixels of type float64 are no places in a palette; save it"),
-        ("Compression", 6, 304, "it names several compressions; copy it again"),
-        ("ImageWidth", 6, 304, "either it is damaged, or tifffile does not know its kind"),
-    ],
-)
-def test_a_tag_that_makes_no_sense_is_no_error_of_this_program(
-    tmp_path: Path, tag: str, count: int, value: int, words: str
-) -> None:
-    palette = np.arange(768, dtype=np.uint16).reshape(3, 256)
-    tifffile.imwrite(
-        tmp_path / "a.ome.tif",
-        np.zeros((20, 24), np.uint8),
-        photometric="palette",
-        colormap=palette,
-        metadata={"axes": "YX"},
-    )
-    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
-        at = tif.pages.first.tags[tag].offset
-    with (tmp_path / "a.ome.tif").open("r+b") as file:
-        file.seek(at + 4)
-        file.write(struct.pack("<II", count, value))
-    with pytest.raises(FileError, match=words):
-        read_image(tmp_path / "a.ome.tif")
-
-
-def test_a_claim_without_a_compression_is_measured_by_its_file(tmp_path: Path) -> None:
-    tifffile.imwrite(
-        tmp_path / "a.tif", np.zeros((3, 20, 24), np.uint16), photometric="rgb", planarconfig=2
-    )
-    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
-        tags = tif.pages.first.tags
-        compression, height = tags["Compression"].offset, tags["ImageLength"].offset
-    with (tmp_path / "a.tif").open("r+b") as file:
-        file.seek(compression)
-        file.write(struct.pack("<H", 60_000))
-        file.seek(height + 8)
-        file.write(struct.pack("<I", 16_711_720))
-    with pytest.raises(FileError, match=r"is damaged: it claims to hold .* GiB"):
-        read_image(tmp_path / "a.tif")
-
-
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".png"])
 @pytest.mark.parametrize(
     ("number", "word"),

@@ -205,10 +205,9 @@ def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geome
     scale = dict(
         zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True)
     )
-    told = (getattr(axis, "unit", None) for axis in multiscale.axes)
     units = {
-        letter: unit if isinstance(unit, str) else None
-        for letter, unit in zip(axes, told, strict=True)
+        letter: getattr(axis, "unit", None)
+        for letter, axis in zip(axes, multiscale.axes, strict=True)
     }
     begin = _position(multiscale, axes)
     steps = {

@@ -244,13 +244,12 @@ def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
     listed = path.with_name(INDEX)
     check_member(path, listed)
     for name in {entry[1] for entry in read_ndtiff_index(listed)}:
-        if not name or Path(name).name != name:
+        if Path(name).name != name:
             raise FileError(f"{listed} is damaged: it names no files beside it; copy it again.")
-        check_member(path, path.with_name(name))
-    found = tif.series
-    if len(found) != 1 or found[0].kind != "ndtiff":
+        check_member(path, path.parent / name)
+    whole = tif.series[0] if len(tif.series) == 1 else None
+    if whole is None or whole.kind != "ndtiff":
         return None
-    whole = found[0]
     axes, shape = whole.get_axes(squeeze=False), whole.get_shape(squeeze=False)
     leading = axes[: -len(whole.keyframe.shape)]
     if len(set(leading)) != len(leading):

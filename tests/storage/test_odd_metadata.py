@@ -1,0 +1,131 @@
+"""Files whose tags and metadata are of another kind than they should be, or lack what they name."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, lazy_arrays, open_image, read_image, write_image
+
+
+@pytest.mark.parametrize(
+    ("tag", "count", "value", "words"),
+    [
+        ("BitsPerSample", 1, 127, "pixels of type float64 are no places in a palette; save it"),
+        ("Compression", 6, 304, "it names several compressions; copy it again"),
+        ("ImageWidth", 6, 304, "either it is damaged, or tifffile does not know its kind"),
+    ],
+)
+def test_a_tag_that_makes_no_sense_is_no_error_of_this_program(
+    tmp_path: Path, tag: str, count: int, value: int, words: str
+) -> None:
+    palette = np.arange(768, dtype=np.uint16).reshape(3, 256)
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        np.zeros((20, 24), np.uint8),
+        photometric="palette",
+        colormap=palette,
+        metadata={"axes": "YX"},
+    )
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+        at = tif.pages.first.tags[tag].offset
+    with (tmp_path / "a.ome.tif").open("r+b") as file:
+        file.seek(at + 4)
+        file.write(struct.pack("<II", count, value))
+    with pytest.raises(FileError, match=words):
+        read_image(tmp_path / "a.ome.tif")
+
+
+def test_a_claim_without_a_compression_is_measured_by_its_file(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((3, 20, 24), np.uint16), photometric="rgb", planarconfig=2
+    )
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        tags = tif.pages.first.tags
+        compression, height = tags["Compression"].offset, tags["ImageLength"].offset
+    with (tmp_path / "a.tif").open("r+b") as file:
+        file.seek(compression)
+        file.write(struct.pack("<H", 60_000))
+        file.seek(height + 8)
+        file.write(struct.pack("<I", 16_711_720))
+    with pytest.raises(FileError, match=r"is damaged: it claims to hold .* GiB"):
+        read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("odd", [None, True, 3, -1.5, [], [1], {"a": 1}, "\0", "\ud83d"])
+@pytest.mark.parametrize(
+    "place", ["unit", "order", "name", "label", "color", "window", "type", "dataset"]
+)
+def test_metadata_of_another_kind_than_they_should_be_are_no_error_of_this_program(
+    tmp_path: Path, place: str, odd: object
+) -> None:
+    path = tmp_path / "a.ome.zarr"
+    write_image(
+        path, Micrograph(np.zeros((2, 9, 8), np.uint8), "CYX", {"X": 1.0}, "µm", ("a", "b"))
+    )
+    document = json.loads((path / "zarr.json").read_text())
+    ome, own = (document["attributes"][key] for key in ("ome", "napari-mdeblurgan"))
+    image, channel = ome["multiscales"][0], ome["omero"]["channels"][0]
+    at, key = {
+        "unit": (image["axes"][2], "unit"),
+        "order": (own, "axes"),
+        "name": (image, "name"),
+        "label": (channel, "label"),
+        "color": (channel, "color"),
+        "window": (channel, "window"),
+        "type": (image["axes"][0], "type"),
+        "dataset": (image["datasets"][0], "path"),
+    }[place]
+    at[key] = odd
+    (path / "zarr.json").write_text(json.dumps(document))
+    try:
+        image = read_image(path)
+    except FileError as error:
+        assert "error in this program" not in str(error)
+    else:
+        assert image.data.shape == (2, 9, 8)
+
+
+def test_an_image_without_pixels_is_told_by_whoever_reads_it(tmp_path: Path) -> None:
+    stored = lazy_arrays.StoredArray(
+        tmp_path / "a.oib", np.zeros, (), (2, 0, 8), np.dtype("u1"), (0, 0), tmp_path / "a.oib"
+    )
+    with pytest.raises(FileError, match=r"a\.oib has no pixels: its size is 2 × 0 × 8; save it"):
+        lazy_arrays.lazily(stored, (1, 4, 8), (1, 2))
+
+
+@pytest.mark.parametrize("encoding", ["nested", "flat", "version 2"])
+def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) -> None:
+    path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tczyx"]
+    scale = {"type": "scale", "scale": [1.0] * 5}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    multiscales = [{"version": "0.4", "axes": axes, "datasets": [dataset]}]
+    old = encoding == "version 2"
+    root = zarr.create_group(str(path), zarr_format=2 if old else 3)
+    root.attrs.update({"multiscales": multiscales} if old else {"ome": {"version": "0.5"}})
+    if not old:
+        root.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    keys = {"flat": {"name": "default", "separator": "."}}.get(encoding)
+    array = root.create_array(
+        "0",
+        shape=(3, 2, 5, 8, 8),
+        chunks=(1, 1, 2, 4, 4),
+        dtype=np.uint16,
+        fill_value=7,
+        chunk_key_encoding=keys,
+    )
+    array[0], array[1, 0], array[1, 1, :4, :4] = 100, 100, 100
+    (remark,) = open_image(path).remarks
+    assert remark == (
+        "a.zarr stores 19 of its 30 planes, as where an acquisition was stopped early; each pixel "
+        "of the others is taken for 7."
+    )
+    array[:] = 100
+    assert open_image(path).remarks == ()
