@@ -149,11 +149,12 @@ def test_the_result_looks_as_its_source_does_when_it_comes(
     begin(qtbot, viewer, widget, gate, noise)
     source = viewer.layers["nuclei"]
     source.contrast_limits, source.gamma, source.colormap = (20, 90), 0.5, "magma"
+    source.blending = "opaque"
     gate.let_on(gate.TILES)
     wait_for_end()
     result = viewer.layers[1]
     assert tuple(result.contrast_limits) == (20, 90)
-    assert (result.gamma, result.colormap.name) == (0.5, "magma")
+    assert (result.gamma, result.colormap.name, result.blending) == (0.5, "magma", "opaque")
 
 
 def test_result_lands_above_its_source_and_leaves_the_selection(

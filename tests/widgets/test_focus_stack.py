@@ -264,6 +264,24 @@ def test_the_image_looks_as_its_stack_does_when_it_comes(
     assert viewer.layers["stack [confidence]"].colormap.name != "magma"
 
 
+def test_the_last_layer_that_is_left_of_a_stack_of_several_does_not_lend_its_look(
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
+) -> None:
+    for number, plane in enumerate(stack):
+        viewer.add_image(plane, name=f"plane {number}", colormap="gray" if number else "red")
+    viewer.layers.selection = set(viewer.layers)
+    press(dock.run)
+    for layer in list(viewer.layers)[1:]:
+        viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not dock.running, timeout=120_000)
+    made = next(layer for layer in viewer.layers if "all in focus" in layer.name)
+    assert made.colormap.name == "gray"
+
+
 def test_a_dock_may_be_closed_while_it_works(
     viewer: Viewer,
     dock: FocusStackWidget,

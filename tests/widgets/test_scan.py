@@ -51,6 +51,17 @@ def test_result_on_disk_is_what_the_engine_makes_and_the_status_says_where_it_is
     np.testing.assert_array_equal(saved.data, np.asarray(layer.data[0]))
 
 
+def test_result_on_disk_looks_as_its_source_does_when_it_comes(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, wait_for_end: Run
+) -> None:
+    source = viewer.add_image(noise(), name="leaf")
+    on_disk.controls.run.native.click()
+    source.contrast_limits, source.colormap = (20, 90), "magma"
+    wait_for_end()
+    result = viewer.layers[1]
+    assert (tuple(result.contrast_limits), result.colormap.name) == ((20, 90), "magma")
+
+
 def test_result_that_would_crowd_the_memory_is_made_on_disk_by_itself(
     viewer: Viewer,
     widget: DeblurWidget,

@@ -198,6 +198,20 @@ def test_a_wavelength_that_is_none_of_light_is_shown_as_not_known(
         assert (box.text().strip(), group.microscope.wavelength_nm) == (shown, kept)
 
 
+def test_a_wavelength_that_was_kept_and_is_none_of_light_is_shown_as_not_known(
+    qtbot: QtBot,
+) -> None:
+    from napari_mdeblurgan.widgets.deblur.microscope import MicroscopeGroup
+    from napari_mdeblurgan.widgets.runs.known_optics import Microscope
+    from napari_mdeblurgan.widgets.shared.choices import write_choices
+
+    write_choices(Microscope(magnification="20", numerical_aperture="0.5", wavelength_nm="5"))
+    group = MicroscopeGroup(lambda: None)
+    assert group.boxes["wavelength_nm"].value == 0
+    assert "nm" not in group.fold.native.text()
+    assert group.microscope.numerical_aperture == "0.5"
+
+
 def test_the_objective_of_the_file_and_the_pixels_of_the_layer_count_first(
     viewer: Viewer,
     widget: DeblurWidget,

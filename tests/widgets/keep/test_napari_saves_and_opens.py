@@ -22,6 +22,7 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication, QProgressDialog, QPushButton
 
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path
 from napari_mdeblurgan.storage.provenance import read_provenance, record_of
@@ -281,13 +282,17 @@ def test_the_reader_leaves_what_it_would_not_read_right_to_others(
     write_plate(tmp_path / "plate.ome.zarr")
     (tmp_path / "damaged.ome.tif").write_bytes(b"II*\0garbage")
     (tmp_path / "empty.ome.tif").write_bytes(b"")
-    names = ("pictures", "several.ome.tif", "plate.ome.zarr", "damaged.ome.tif", "empty.ome.tif")
+    names = ("pictures", "several.ome.tif")
     for name in names:
         assert get_reader(str(tmp_path / name)) not in (None, read_layers), name
     plugins.disable("napari")
     for name in names:
         assert get_reader(str(tmp_path / name)) is None, name
     plugins.enable("napari")
+    for name in ("plate.ome.zarr", "damaged.ome.tif", "empty.ome.tif"):
+        assert get_reader(str(tmp_path / name)) is read_layers
+        with pytest.raises(FileError, match=name):
+            read_layers(tmp_path / name)
     assert get_reader(str(tmp_path / "missing.ome.tif")) is None
     assert get_reader("https://example.org/a.ome.tif") is None
 

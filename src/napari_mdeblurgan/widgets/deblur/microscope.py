@@ -76,6 +76,8 @@ class MicroscopeGroup:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self.microscope = read_choices(Microscope)
+        if self.microscope.wavelength_um is None:  # which counts as not known
+            self.microscope = replace(self.microscope, wavelength_nm="")
         self.boxes = {name: self._box(name) for name in FIELDS}
         rows = [
             self._row("magnification", "numerical_aperture"),

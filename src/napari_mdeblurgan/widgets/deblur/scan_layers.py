@@ -14,6 +14,7 @@ from napari.layers import Image
 from napari_mdeblurgan.folders import file_there
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets.layers.adding import add_layer
+from napari_mdeblurgan.widgets.layers.appearance import looking_like
 from napari_mdeblurgan.widgets.layers.live_layer import LiveLayer, show_levels
 from napari_mdeblurgan.widgets.layers.origin import is_map
 from napari_mdeblurgan.widgets.layers.placement import placement_of
@@ -197,7 +198,7 @@ class ScanLayers:
 
     def _added(self, data: Any, arguments: dict[str, Any], source: Image | None) -> Image:
         earlier = [] if source is None else self._results_of(source)
-        return add_layer(self._viewer, data, arguments, source, earlier)
+        return add_layer(self._viewer, data, looking_like(arguments, source), source, earlier)
 
     def close(self) -> None:
         """Leave all layers alone from now on."""

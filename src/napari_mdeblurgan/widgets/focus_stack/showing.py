@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.focus_stack.stack_job import Focused
 
 
-def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Image:
+def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image], *, of_one: bool) -> Image:
     """Add an image right above its stack and what was made of that before, and its maps, hidden,
     above that; returns the layer of the image.
 
@@ -33,12 +33,14 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
         What was made.
     sources : sequence of Image
         The layers of the stack that are still in the viewer.
+    of_one : bool
+        Whether the stack is a single layer, which the image then looks like.
     """
     top = max(sources, key=viewer.layers.index, default=None)
     told = made.image["metadata"]["mdeblurgan"]["focus"]["source"]
     earlier = [each for each in viewer.layers if source_name_of(each) == told]
-    one = top if len(sources) == 1 else None
-    image = _added(viewer, dict(looking_like(made.image, one)), top, earlier)
+    look = looking_like(made.image, top if of_one else None)
+    image = _added(viewer, dict(look), top, earlier)
     for arguments in made.maps:
         show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):

@@ -75,11 +75,16 @@ def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
         In one sentence, if it cannot be read, or holds more images than are opened at once, or
         planes that are too large to be shown.
     """
+    names = images_in(path)
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr.ome_zarr_image import open_levels
 
+        if len(names) > 1:
+            raise FileError(
+                f"{path} holds {len(names):,} images; open the folder of one of them, such as "
+                f"{path / names[0]}."
+            )
         return _layers_of(path, open_image(path), open_levels(path), in_memory_bytes)
-    names = images_in(path)
     if len(names) > MOST_IMAGES:
         raise FileError(
             f"{path} holds {len(names):,} images, more than are opened at once; restore them by "

@@ -26,9 +26,9 @@ def get_reader(path: Any) -> _Read | None:
     It is for what this program has written. napari's list of readers names this one for every file
     of that kind, and every folder, and chosen there it is to read what it can: a single image of
     others, with its pixel size, names and colours, if it fits in memory or has a pyramid. Only
-    metadata are looked at. Of files of microscopes it reads all images. Other folders, and files
-    that are to become a stack, are handed on to the reader that napari has without this plugin;
-    None where there is none.
+    metadata are looked at. Of files of microscopes it reads all images. Other folders, files of
+    several images or of a large one, and files that are to become a stack, are handed on to the
+    reader that napari has without this plugin; None where there is none.
     """
     if not isinstance(path, str | Path):
         return _of_others(path)
@@ -41,7 +41,7 @@ def get_reader(path: Any) -> _Read | None:
     if is_of_a_microscope(file):
         return read_layers  # which says why, where it cannot
     ours = is_result(file) or bool(read_provenance(file))
-    return read_layers if ours or _is_one_image(file) else _of_others(path)
+    return read_layers if ours or not _is_for_others(file) else _of_others(path)
 
 
 def read_layers(path: str | Path) -> list[LayerTuple]:
@@ -52,8 +52,8 @@ def read_layers(path: str | Path) -> list[LayerTuple]:
 
 
 def _of_others(path: Any) -> _Read | None:
-    """The reader of another plugin, napari's own last: napari proposes ours first for every folder,
-    and shows a traceback where it refuses.
+    """The reader of another plugin, napari's own first: napari proposes ours for every folder, and
+    shows a traceback where it refuses.
     """
     from npe2 import PluginManager
 
@@ -61,7 +61,7 @@ def _of_others(path: Any) -> _Read | None:
     several = not isinstance(path, str | Path)
     paths = [str(each) for each in path] if several else [str(path)]
     others = [r for r in manager.iter_compatible_readers(paths) if r.plugin_name != _PLUGIN]
-    for other in sorted(others, key=lambda reader: reader.plugin_name == _BUILTINS):
+    for other in sorted(others, key=lambda reader: reader.plugin_name != _BUILTINS):
         found = other.exec(kwargs={"path": paths, "stack": several, "_registry": manager.commands})
         if found is not None:
             name = manager.get_manifest(other.plugin_name).display_name
@@ -74,18 +74,26 @@ def _read_by(name: str, read: Callable[[], list[LayerTuple]], path: Any) -> list
 
     layers = read()
     file = Path(path if isinstance(path, str | Path) else path[0]).name
-    show_info(f"{file} was opened by {name}: M-Deblurgan opens results and single images.")
+    if layers:
+        show_info(
+            f"{file} was opened by {name}: M-Deblurgan opens results, and single images that have "
+            f"a pyramid or up to {IN_MEMORY_BYTES // 2**20} MB."
+        )
     return layers
 
 
-def _is_one_image(file: Path) -> bool:
-    """Whether a file of others holds a single image that can be shown at once."""
+def _is_for_others(file: Path) -> bool:
+    """Whether this is a folder that is no OME-Zarr, or a file of several images or one that is too
+    large to be shown at once; what cannot be read is for this reader, which says why.
+    """
     from napari_mdeblurgan.errors import MdeblurganError
     from napari_mdeblurgan.storage import images_in, open_image
+    from napari_mdeblurgan.storage.listing import ZARR
+    from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 
+    if file.is_dir():
+        return file.suffix.lower() != ZARR and not is_image_folder(file)
     try:
-        return len(images_in(file)) == 1 and (
-            file.is_dir() or open_image(file).data.nbytes <= IN_MEMORY_BYTES
-        )
+        return len(images_in(file)) > 1 or open_image(file).data.nbytes > IN_MEMORY_BYTES
     except MdeblurganError:
         return False

@@ -43,7 +43,7 @@ def looking_like(arguments: Mapping[str, Any], source: Image | None) -> Mapping[
     if source is None or source.rgb != arguments["rgb"]:
         return arguments
     look = appearance_of(source)
-    if look["blending"] == "opaque":
+    if look["blending"] == "opaque" and arguments["metadata"]["mdeblurgan"].get("outline"):
         look["blending"] = arguments["blending"]  # a shape that was cut out hides nothing
     return {**arguments, **look}
 
