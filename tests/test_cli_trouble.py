@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.__main__ import main
+from napari_mdeblurgan.commands import restore as restoring
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.storage import Micrograph, write_image
@@ -224,6 +225,22 @@ def test_a_result_that_another_command_is_making_is_left_to_it(
     assert not output.exists()
     assert run("restore", grey, output)[0] == 0
     assert {each.name for each in tmp_path.glob("b.*")} == {name}
+
+
+def test_a_result_that_came_while_the_command_began_is_not_replaced(
+    run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = restoring._fit_card
+
+    def slowly(*given: Any) -> Any:
+        (tmp_path / "b.tif").write_bytes(b"of another command")
+        return fit(*given)
+
+    monkeypatch.setattr(restoring, "_fit_card", slowly)
+    code, _, error = run("restore", grey, tmp_path / "b.tif")
+    assert code == 2
+    assert_one_line(error, f"{tmp_path / 'b.tif'} is there already")
+    assert (tmp_path / "b.tif").read_bytes() == b"of another command"
 
 
 def test_what_is_done_of_a_scan_is_not_thrown_away_by_another_command(

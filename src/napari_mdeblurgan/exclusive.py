@@ -110,7 +110,7 @@ def locked(
 
 
 def claimed(output: Path) -> Lock:
-    """Take a result that is made on disk, block by block, for this process alone; see `locked`."""
+    """Take a result that is to be made for this process alone; see `locked`."""
     try:
         return locked(output, output.with_name(output.name + ".lock"), "process", temporary=True)
     except Busy:

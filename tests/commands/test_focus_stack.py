@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from napari_mdeblurgan.exclusive import claimed
+from napari_mdeblurgan.focus import opening as focus_opening
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from tests.focus.test_stack import LEFT, RIGHT, inner, texture, two_halves
 
@@ -219,6 +221,22 @@ def test_what_another_command_is_making_is_left_to_it(
         assert (code, "is being made elsewhere" in error) == (1, True)
     assert run(*given)[0] == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, "stack.ome.tif"]
+
+
+def test_a_file_that_came_while_the_command_began_is_not_replaced(
+    run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    opened = focus_opening.open_stack
+
+    def slowly(*given: Any) -> Micrograph:
+        (tmp_path / "sharp.tif").write_bytes(b"of another command")
+        return opened(*given)
+
+    monkeypatch.setattr(focus_opening, "open_stack", slowly)
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.tif")
+    assert (code, "sharp.tif is there already" in error) == (2, True)
+    assert (tmp_path / "sharp.tif").read_bytes() == b"of another command"
 
 
 def test_what_fails_on_the_way_leaves_nothing(run: Run, tmp_path: Path) -> None:

@@ -212,8 +212,9 @@ def test_names_that_xml_cannot_hold_cost_neither_axes_nor_sizes(
     assert image.remarks == ()
 
 
-def test_ome_xml_that_stays_garbled_is_told(tmp_path: Path) -> None:
-    xml = OME.replace("DAPI", "a < b").encode()
+@pytest.mark.parametrize("cut", [False, True])
+def test_ome_xml_that_stays_garbled_is_told(tmp_path: Path, cut: bool) -> None:
+    xml = OME.encode()[:300] if cut else OME.replace("DAPI", "a < b").encode()
     tifffile.imwrite(tmp_path / "a.ome.tif", STACK, description=xml, metadata=None)
     (remark,) = open_image(tmp_path / "a.ome.tif").remarks
     assert "a.ome.tif has OME-XML that is garbled" in remark

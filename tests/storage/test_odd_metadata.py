@@ -88,6 +88,7 @@ def test_metadata_of_another_kind_than_they_should_be_are_no_error_of_this_progr
     try:
         image = read_image(path)
     except FileError as error:
+        assert place in ("name", "type", "dataset", "color")
         assert "error in this program" not in str(error)
     else:
         assert image.data.shape == (2, 9, 8)
@@ -124,8 +125,26 @@ def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) 
     array[0], array[1, 0], array[1, 1, :4, :4] = 100, 100, 100
     (remark,) = open_image(path).remarks
     assert remark == (
-        "a.zarr stores 19 of its 30 planes, as where an acquisition was stopped early; each pixel "
-        "of the others is taken for 7."
+        "a.zarr stores 19 of its 30 planes: each pixel of the others is 7, or an acquisition was "
+        "stopped early."
     )
     array[:] = 100
     assert open_image(path).remarks == ()
+
+
+@pytest.mark.parametrize(("shape", "written"), [((1500, 8, 8), 10), ((300, 4, 2, 8, 8), 82)])
+def test_planes_of_a_long_series_are_counted_one_by_one(
+    tmp_path: Path, shape: tuple[int, ...], written: int
+) -> None:
+    path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tczyx"[-len(shape) :]]
+    scale = {"type": "scale", "scale": [1.0] * len(shape)}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    if len(shape) == 3:
+        axes[0] = {"name": "t"}
+    root = zarr.create_group(str(path))
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+    array = root.create_array("0", shape=shape, chunks=(*[1] * (len(shape) - 2), 8, 8), dtype="u1")
+    for index in list(np.ndindex(shape[:-2]))[:written]:
+        array[index] = 5
+    (remark,) = open_image(path).remarks
+    assert f"stores {written} of its {np.prod(shape[:-2]):,} planes: each" in remark

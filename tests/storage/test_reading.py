@@ -64,7 +64,8 @@ def test_axes_in_small_letters_mean_the_same(tmp_path: Path, axes: str) -> None:
     [
         (["T", "Y", "X"], "TYX"),
         (["c", "y", "x"], "CYX"),
-        (["channel", "y", "x"], "QYX"),
+        (["channel", "y", "x"], "CYX"),
+        (["time", "height", "width"], "TYX"),
         (["slices", "y", "x"], "QYX"),
     ],
 )

@@ -198,6 +198,14 @@ def test_channels_of_a_slide_have_their_names_and_colours(tmp_path: Path, name: 
     np.testing.assert_array_equal(np.asarray(image.data), data)
 
 
+def test_a_slide_of_one_channel_has_its_colour(tmp_path: Path) -> None:
+    data = write_qptiff(tmp_path / "a.qptiff", ("DAPI",), ("0,0,255",))
+    image = open_image(tmp_path / "a.qptiff")
+    assert (image.axes, image.channel_names) == ("YX", ("DAPI",))
+    assert [each.color for each in image.display] == [(0, 0, 255)]
+    np.testing.assert_array_equal(np.asarray(image.data), data[0])
+
+
 def test_channels_of_a_slide_whose_descriptions_are_garbled_have_none(tmp_path: Path) -> None:
     write_qptiff(tmp_path / "a.qptiff", ("<", ""), ("0,0", "red"))
     image = open_image(tmp_path / "a.qptiff")

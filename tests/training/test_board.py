@@ -78,7 +78,12 @@ def test_a_training_ends_in_a_sentence_where_only_its_events_find_the_disk_full(
             for _ in run.steps():
                 pass
     monkeypatch.undo()
-    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())) as run:
+    run = open_run(sharp_folder, tmp_path / "run", tiny_config())
+    with monkeypatch.context() as patch:
+        patch.setattr(EventsWriter, "close", failing)
+        with pytest.raises(FileError, match="the disk is full"):
+            run.close()
+    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())) as run:  # let go of
         for _ in run.steps():
             pass
         assert run.finished

@@ -95,7 +95,10 @@ def focus_stack(
         made = _Files(output, height, confidence)
         with ExitStack() as held:
             for path in outputs:  # another command would replace what this one makes
-                held.enter_context(claimed(path))
+                lock = held.enter_context(claimed(path))
+                if lock.note and path == output:
+                    print(lock.note, flush=True)
+            _check_files(planes, outputs, overwrite=overwrite)  # it may have come meanwhile
             for line in made.steps(
                 stack, channel, registered=registered, ordered=not unordered, reference=reference
             ):

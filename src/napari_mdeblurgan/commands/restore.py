@@ -221,6 +221,7 @@ def restore_file(
         check_output_file(request.output, opened.axes, opened.data.dtype)
     request = replace(request, options=options)
     with _claimed(request):
+        _check_files(source, request, overwrite)  # another command may have made it meanwhile
         if request.on_disk and not overwrite:
             _check_begun(opened, card, request)
         make(opened, settings, request)

@@ -224,10 +224,12 @@ class Run(Sitting):
 
     def close(self) -> None:
         """Let go of the files and of the folder."""
-        if self._board is not None:
-            self._board.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            if self._board is not None:
+                self._board.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
 
 def open_run(

@@ -13,11 +13,12 @@ import numpy as np
 if TYPE_CHECKING:
     import zarr
 
-_MOST_FOLDERS = 1000  # that are looked into; of more, only the outer axes are looked at
+_MOST_FOLDERS = 1000  # that are looked into for their names; else only outer axes are looked at
 
 
 def remarks_on_planes(path: Path, place: Path, array: zarr.Array, axes: str) -> tuple[str, ...]:
-    """A sentence where whole planes are not stored, as an acquisition that was stopped leaves them.
+    """A sentence where whole planes are not stored: an acquisition that was stopped leaves them so,
+    and zarr stores none whose pixels are all the fill value.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ def remarks_on_planes(path: Path, place: Path, array: zarr.Array, axes: str) -> 
     edges = (array.shards or array.chunks)[:outer]
     grid = [-(-length // edge) for length, edge in zip(array.shape, edges, strict=False)]
     depth = max(
-        (count for count in range(outer + 1) if math.prod(grid[:count]) <= _MOST_FOLDERS), default=0
+        count for count in range(outer + 1) if math.prod(grid[: max(count - 1, 0)]) <= _MOST_FOLDERS
     )
     if math.prod(grid[:depth]) < 2:
         return ()
@@ -54,8 +55,8 @@ def remarks_on_planes(path: Path, place: Path, array: zarr.Array, axes: str) -> 
         return ()
     planes, instead = math.prod(array.shape[:outer]), array.fill_value or 0
     return (
-        f"{path.name} stores {planes - lacking:,} of its {planes:,} planes, as where an "
-        f"acquisition was stopped early; each pixel of the others is taken for {instead}.",
+        f"{path.name} stores {planes - lacking:,} of its {planes:,} planes: each pixel of the "
+        f"others is {instead}, or an acquisition was stopped early.",
     )
 
 

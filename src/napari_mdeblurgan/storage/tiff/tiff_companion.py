@@ -22,6 +22,7 @@ DOCUMENTS, IMAGES = (
     (".tif", ".tiff", *BIG_TIFF),
 )  # endings of files that tell of a set
 _MARK = "BinaryOnly"
+_HEAD = 4096  # letters before which OME-XML begins
 # what XML has no place for, and ampersands that are none of its signs
 _MISPLACED = re.compile(
     r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -71,11 +72,10 @@ def lacking_companion(path: Path, tif: TiffFile) -> tuple[str, ...]:
     where a file's own OME-XML is garbled; nothing otherwise.
     """
     name, identity = _named(path, tif)
-    unheeded = tif.is_ome and all(series.kind.lower() != "ome" for series in tif.series)
-    if name is None and unheeded and checked_xml(path, tif.ome_metadata or "") is None:
-        return (
-            f"{path} has OME-XML that is garbled, so that its axes, sizes and names are not known.",
-        )
+    text = tif.pages.first.description  # tifffile takes what was cut off for no OME-XML
+    unheeded = "<OME" in text[:_HEAD] and all(each.kind.lower() != "ome" for each in tif.series)
+    if name is None and unheeded and checked_xml(path, text) is None:
+        return (f"{path} has OME-XML that is garbled: what it tells is not known.",)
     if name is None or _document(path, name, identity) is not None:
         return ()
     told_by = (

@@ -50,9 +50,12 @@ def axes_in_capitals(series: TiffPageSeries) -> str:
     """The axes of its pixels as one capital letter each; small ones, and a list of names, which
     users of tifffile write too, mean the same.
     """
+    from tifffile import TIFF
+
     names = list(map(str, series.axes))
-    capitals = [name.upper() for name in names]
-    return plain_letters(capitals if len(set(capitals)) == len(capitals) else names)
+    capitals = [TIFF.AXES_CODES.get(name.lower(), name.upper()) for name in names]
+    mixed = len(set(capitals)) < len(set(names))  # one letter, small and large, for two axes
+    return plain_letters(names if mixed else capitals)
 
 
 def begins_in(path: Path, tif: TiffFile) -> Path:

@@ -76,7 +76,7 @@ def from_tags(_tif: TiffFile, series: TiffPageSeries) -> Calibration:
 def from_qptiff(tif: TiffFile, series: TiffPageSeries) -> Calibration:
     """What the description of the page of each channel says beside the tags: name and colour."""
     calibration = from_tags(tif, series)
-    if axes_in_capitals(series) != "CYX":
+    if axes_in_capitals(series) not in ("YX", "CYX"):
         return calibration
     path = Path(tif.filehandle.path)
     told = [checked_xml(path, page.aspage().description) for page in series.pages if page]
