@@ -132,4 +132,4 @@ def test_a_stack_through_time_is_told_by_what_it_looks_like() -> None:
         0, 0.01, (4, 192, 192)
     )
     (note,) = finished(many_in_focus_steps(list(stack), registered=True)).notes
-    assert "planes through time instead of focus" in note
+    assert "through time instead of focus" in note
