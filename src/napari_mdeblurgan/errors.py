@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST_VALUE = 100
+
 
 class MdeblurganError(ValueError):
     """Anything that the user can be told in one sentence."""
@@ -47,6 +49,14 @@ class ExportError(MdeblurganError):
 
 class NoTorch(MdeblurganError):
     """PyTorch is not installed, or cannot be loaded."""
+
+
+def in_code(value: object) -> str:
+    """A value as Python writes it, for a sentence: on one line, which arrays are not by themselves,
+    and cut off where it is long.
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def in_short(error: BaseException) -> str:

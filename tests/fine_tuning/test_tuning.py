@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from napari_mdeblurgan.errors import FileError, OutOfMemory
@@ -15,12 +16,13 @@ from napari_mdeblurgan.fine_tuning.folder import (
     all_begun,
     keep_settings,
     owned,
+    read_pairs,
     read_tuning_settings,
 )
 from napari_mdeblurgan.fine_tuning.outcome import conclude
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.scores import restored_box
-from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings, SettingsError
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import list_models, load_model
 from napari_mdeblurgan.network import blocks
@@ -399,3 +401,32 @@ def test_a_checkpoint_of_another_version_is_told_in_one_sentence(begun):
     save_checkpoint(folder.checkpoint, tensors, values)
     with pytest.raises(FileError, match="another version of the plugin"):
         open_fine_tuning(folder)
+
+
+def test_a_damaged_checkpoint_is_told_in_one_sentence_and_hides_no_other_fine_tuning(begun):
+    folder, other = begun(steps=1), begun(name="other")
+    list(open_fine_tuning(folder).steps())
+    tensors, values = load_checkpoint(folder.checkpoint)
+    save_checkpoint(folder.checkpoint, tensors, values | {"training": [values["training"]]})
+    assert [each.folder for each in all_begun()] == [other]
+    with pytest.raises(FileError, match="another version of the plugin"):
+        open_fine_tuning(folder)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 9999, b""])
+def test_damaged_settings_are_told_in_one_sentence(begun, content):
+    folder = begun()
+    folder.settings.write_bytes(content)
+    with pytest.raises(SettingsError, match="cannot be read"):
+        read_tuning_settings(folder)
+
+
+@pytest.mark.parametrize("truths", ["7", "[[1], 2", "[1, 2, 3]"])
+def test_pairs_whose_description_is_damaged_are_told_in_one_sentence(begun, truths):
+    folder = begun()
+    with safetensors.safe_open(folder.pairs, "np") as file:
+        metadata = file.metadata() | {"truths": truths}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    safetensors.numpy.save_file(tensors, folder.pairs, metadata)
+    with pytest.raises(FileError, match=r"cannot be read .*; begin the fine-tuning anew\.$"):
+        read_pairs(folder)

@@ -247,3 +247,15 @@ def test_a_result_that_does_not_fit_in_memory_names_its_size_and_the_lazy_way(
 def test_memory_that_is_no_amount_is_refused_in_words(tiny_model: Models, wish: object) -> None:
     with pytest.raises(ImageError, match=r"A tile cannot take .* MiB of memory; give a positive"):
         make_plan(np.zeros((64, 64), np.uint8), tiny_model(1, 2).card, tile_memory_mb=wish)
+
+
+@pytest.mark.parametrize("wish", ["region", "window", "tile", "channel_axis", "softness"])
+@pytest.mark.parametrize("edge", [2, 40])
+def test_an_array_in_place_of_a_wish_stays_on_one_line_and_short(
+    tiny_model: Models, wish: str, edge: int
+) -> None:
+    given: Any = np.full((edge, edge), 0.5)
+    with pytest.raises(ImageError) as refused:
+        make_plan(np.zeros((3, 100, 100)), tiny_model().card, **{wish: given})
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 250

@@ -4,6 +4,7 @@ first.
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,8 @@ from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.storage.map_places import maps_path
-from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import Chunk, ChunkStore
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import begun_fraction
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import Chunk, ChunkStore, _array
 
 Models = Callable[..., Model]
 LARGE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)
@@ -379,3 +381,28 @@ def test_the_mean_of_eight_is_gone_on_with(tiny_model: Models, tmp_path: Path) -
     again = open_scan(lazy(PART), model, path, **EIGHT, ensemble=True)
     assert len(again.blocks) - len(again.missing()) == 2
     assert np.array_equal(restored(lazy(PART), model, path, **EIGHT, ensemble=True), undisturbed)
+
+
+@pytest.mark.parametrize("content", ["", "null", "[]", '{"zarr_format": 3'])
+def test_a_scan_whose_array_lost_its_description_is_begun_anew(
+    tiny_model: Models, tmp_path: Path, content: str
+) -> None:
+    path, partial = tmp_path / "a.zarr", tmp_path / "a.zarr.partial"
+    begin(open_scan(lazy(), tiny_model(), path, **WISHES), 2)
+    (partial / "0" / "zarr.json").write_text(content)
+    assert begun_fraction(partial) is None
+    _array.cache_clear()  # as another process would find it
+    again = open_scan(lazy(), tiny_model(), path, **WISHES)
+    assert len(again.missing()) == len(again.blocks)
+
+
+def test_a_scan_whose_description_is_of_other_kinds_is_begun_anew(
+    tiny_model: Models, tmp_path: Path
+) -> None:
+    path, partial = tmp_path / "a.zarr", tmp_path / "a.zarr.partial"
+    begin(open_scan(lazy(), tiny_model(), path, **WISHES), 2)
+    document = json.loads((partial / "zarr.json").read_text())
+    document["attributes"]["ome"] |= {"multiscales": ["0"], "omero": None}
+    (partial / "zarr.json").write_text(json.dumps(document))
+    again = open_scan(lazy(), tiny_model(), path, **WISHES)
+    assert len(again.missing()) == len(again.blocks)

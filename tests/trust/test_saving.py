@@ -208,6 +208,7 @@ def test_a_verdict_says_where_the_result_is_shown_otherwise_than_it_was_assessed
     assert (
         verdict_of({"sentence": 3}, 0.5) == verdict_of("Good.", 0.5) == verdict_of(None, 0.5) == ""
     )
+    assert verdict_of({"sentence": "Good.", "softness": 10**400}, 0.5) == "Good."
 
 
 def test_a_record_has_nothing_that_json_has_not() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from napari.layers import Image
 from qtpy.QtCore import Qt
 
 from napari_mdeblurgan.storage import Micrograph, provenance, write_image
@@ -132,3 +133,10 @@ def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
     assert (
         "'opened' is a result already" in widget.controls.status.value or widget.image is not opened
     )
+
+
+@pytest.mark.parametrize("file", [7, ["a.tif"], None])
+def test_a_file_that_is_no_name_in_the_metadata_of_a_layer_is_none(file: object) -> None:
+    layer = Image(np.zeros((4, 4)), metadata={"mdeblurgan": {"focus": {"file": file}}})
+    assert origin.file_of(layer) is None
+    assert origin.proposed_place("a.tif", layer) == "a.tif"

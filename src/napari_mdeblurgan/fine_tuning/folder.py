@@ -270,7 +270,7 @@ def read_tuning_settings(folder: FineTuneFolder) -> FineTuneSettings:
         If the file is damaged.
     """
     try:
-        return settings_from_json(folder.settings.read_text(encoding="utf-8"))
+        return settings_from_json(folder.settings.read_bytes())
     except OSError as error:
         raise FileError(
             f"No fine-tuning was begun in {folder.path} ({error.strerror}); begin one."
@@ -302,7 +302,7 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
                 )
                 found.append(TuningPair(name, low, high, valid, *more))
             return found
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FileError(
             f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew."
         ) from None
@@ -360,6 +360,7 @@ def all_begun() -> list[BegunTuning]:
             safetensors.SafetensorError,
             ValueError,
             KeyError,
+            TypeError,
         ) as error:
             log.warning("the fine-tuning in %s is left out: %s", folder.path, error)
     return sorted(found, key=lambda each: -each.folder.settings.stat().st_mtime)

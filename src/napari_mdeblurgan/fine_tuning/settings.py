@@ -105,7 +105,7 @@ def settings_json(settings: FineTuneSettings) -> str:
     return json.dumps(dataclasses.asdict(settings), indent=1)
 
 
-def settings_from_json(text: str) -> FineTuneSettings:
+def settings_from_json(text: str | bytes) -> FineTuneSettings:
     """Settings that `settings_json` wrote.
 
     Raises
@@ -122,7 +122,7 @@ def settings_from_json(text: str) -> FineTuneSettings:
                 f"{min(unknown)!r}; update the plugin, or choose another name."
             )
         return FineTuneSettings(**values)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, SettingsError):
             raise
         raise SettingsError(

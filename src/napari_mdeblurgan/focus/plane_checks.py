@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, in_code
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus.stack import AllInFocus, FocusChoice
@@ -53,7 +53,9 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
             )
     whole = isinstance(reference, Integral) and not isinstance(reference, bool)
     if reference is not None and not (whole and 0 <= reference < len(stack)):
-        raise ImageError(f"There is no plane {reference!r}; the planes are 0 to {len(stack) - 1}.")
+        raise ImageError(
+            f"There is no plane {in_code(reference)}; the planes are 0 to {len(stack) - 1}."
+        )
 
 
 def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:

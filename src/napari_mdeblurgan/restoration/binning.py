@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, in_code
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
 from napari_mdeblurgan.storage.array_part import ArrayPart
 
@@ -40,7 +40,8 @@ def checked_binning(binning: object) -> int:
         or not 1 <= int(binning) <= _LARGEST
     ):
         raise ImageError(
-            f"A binning of {binning!r} is none; give a whole number from 1 (none) to {_LARGEST}."
+            f"A binning of {in_code(binning)} is none; give a whole number from 1 (none) to "
+            f"{_LARGEST}."
         )
     return int(binning)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.errors import ImageError, ModelError
+from napari_mdeblurgan.errors import ImageError, ModelError, in_code
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -175,8 +175,8 @@ def checked_channel_axes(
         position = axis + (ndim if axis < 0 else 0) if isinstance(axis, Integral) else -1
         if not 0 <= position < leading:
             raise ImageError(
-                f"The channel axis {axis!r} is not one of the {leading} axes before y and x; these "
-                "are counted from 0."
+                f"The channel axis {in_code(axis)} is not one of the {leading} axes before y and "
+                "x; these are counted from 0."
             )
         found.add(int(position))
     return tuple(sorted(found))
@@ -196,7 +196,8 @@ def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
         (y0, y1), (x0, x1) = (tuple(_whole(edge) for edge in span) for span in region)
     except (TypeError, ValueError, OverflowError):
         raise ImageError(
-            f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
+            f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not "
+            f"{in_code(region)}."
         ) from None
     if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
         raise ImageError(
@@ -226,7 +227,9 @@ def per_axis(
     try:
         numbers = tuple(float(value) for value in values)
     except (TypeError, ValueError):
-        raise ImageError(f"The {name} is one number for each axis, not {values!r}.") from None
+        raise ImageError(
+            f"The {name} is one number for each axis, not {in_code(values)}."
+        ) from None
     if len(numbers) != axes:
         raise ImageError(f"The {name} has {len(numbers)} values, but the image has {axes} axes.")
     return numbers
@@ -250,8 +253,8 @@ def checked_tile(
     """
     if memory_mb is not None and not (isinstance(memory_mb, Real) and memory_mb > 0):
         raise ImageError(
-            f"A tile cannot take {memory_mb!r} MiB of memory; give a positive number, or None for "
-            "what is at hand."
+            f"A tile cannot take {in_code(memory_mb)} MiB of memory; give a positive number, or "
+            "None for what is at hand."
         )
     check_tile(tile)
     if tile is None:
@@ -269,8 +272,8 @@ def check_tile(tile: int | None) -> None:
     """
     if tile is not None and not (isinstance(tile, Integral) and tile >= SMALLEST_TILE):
         raise ImageError(
-            f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} "
-            "or more."
+            f"A tile of {in_code(tile)} pixels is too small or no whole number; choose "
+            f"{SMALLEST_TILE} or more."
         )
 
 
@@ -300,7 +303,7 @@ def given_windows(
             return windows
     raise ImageError(
         f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, "
-        f"not {window}."
+        f"not {in_code(window)}."
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import TYPE_CHECKING, Protocol
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, in_code
 from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.restoration.softness import LEARNED, Softness
 
@@ -54,7 +54,8 @@ def output_factor(output_scale: int | None, model: Scaled) -> int:
         default = model.output_scale or model.scale
         raise ImageError(
             f"The model {model.name} makes {model.scale} pixels of one, and the output scale is "
-            f"{output_scale!r}; give 1 for the image's own pixels, or nothing for ×{default}."
+            f"{in_code(output_scale)}; give 1 for the image's own pixels, or nothing for "
+            f"×{default}."
         )
     return int(output_scale)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from numbers import Real
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, in_code
 from napari_mdeblurgan.gaussian import AIRY_SIGMA, gaussian_radius
 from napari_mdeblurgan.model_card import SOFTEST
 from napari_mdeblurgan.storage.objective import Objective
@@ -70,10 +70,10 @@ def chosen_softness(
     """
     if isinstance(wanted, Real) and not isinstance(wanted, bool) and 0 <= float(wanted) <= SOFTEST:
         return Softness(float(wanted), "given")
-    if wanted != AUTO:
+    if not isinstance(wanted, str) or wanted != AUTO:
         raise ImageError(
-            f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for "
-            "what follows from the objective."
+            f"The softness is {in_code(wanted)}; give 0 to {SOFTEST:g} pixels of the result, or "
+            "auto for what follows from the objective."
         )
     if isinstance(unknown, Softness):
         return unknown

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError, in_short
 from napari_mdeblurgan.training.trainer import Record
 from napari_mdeblurgan.training.validation import Validation
 
@@ -73,7 +74,7 @@ class Metrics:
         self._sums, self._counts = {}, {}
         new = [name for name in row if name not in self._columns]
         if new:
-            rows = read_metrics(self.path) if self.path.exists() else []
+            rows = read_metrics(self.path)
             self._columns = [
                 *FIRST,
                 *(name for name in [*self._columns, *new] if name not in FIRST),
@@ -90,7 +91,7 @@ class Metrics:
     def restore(self, state: Mapping[str, Any], step: int) -> None:
         """Go on from a checkpoint after `step`: rows that were written after it are dropped."""
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
-        if self.path.exists():
+        if self._columns:
             self._rewrite([row for row in read_metrics(self.path) if row["step"] <= step])
 
     def _rewrite(self, rows: list[Row]) -> None:
@@ -103,19 +104,45 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """The rows of a metrics.csv, empty cells left out; a last line that was cut off is, too."""
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = file.read()
-    whole = lines[: lines.rfind("\n") + 1]
-    rows = [
-        {name: float(value) for name, value in row.items() if name and value}
-        for row in csv.DictReader(io.StringIO(whole))
-    ]
+    """The rows of a metrics.csv, empty cells left out; a last line that was cut off is, too, and
+    there are none where there is no file.
+
+    Raises
+    ------
+    FileError
+        If another program has changed it to something else.
+    """
+    names, *lines = _cells(path) or [[]]
+    try:
+        rows = [
+            {name: float(cell) for name, cell in zip(names, line, strict=False) if name and cell}
+            for line in lines
+        ]
+    except ValueError as error:
+        raise _changed(path, in_short(error)) from None
     return [row for row in rows if "step" in row]
 
 
 def _columns(path: Path) -> list[str]:
+    return next(iter(_cells(path)), [])
+
+
+def _cells(path: Path) -> list[list[str]]:
+    """The lines that are whole; those of a table begin with the names of its columns."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return next(csv.reader(file), [])
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        lines = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _changed(path, in_short(error)) from None
+    if lines and "step" not in lines[0]:
+        raise _changed(path, "its first line does not name the column step")
+    return lines
+
+
+def _changed(path: Path, reason: str) -> FileError:
+    return FileError(
+        f"{path} is not the table of a training any more ({reason}); put back what was written, or "
+        "remove it, and it is begun anew."
+    )

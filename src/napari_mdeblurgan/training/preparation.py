@@ -163,7 +163,8 @@ def resolved(
     elif network.start and earlier is not None and earlier.network.start == network.start:
         network = earlier.network
     if network.kind == "auto":
-        network = replace(network, kind=earlier.network.kind if earlier else kind_of_folder(folder))
+        begun = earlier.network.kind if earlier is not None else "auto"
+        network = replace(network, kind=kind_of_folder(folder) if begun == "auto" else begun)
     run, data = config.run, config.data
     if data.validation_folder:
         data = replace(data, validation_folder=str(at_home(data.validation_folder).absolute()))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, in_short
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.outputs import check_output_folder, nearest
 from napari_mdeblurgan.own_folder import is_link, refuse_links
@@ -144,14 +144,26 @@ def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]
     for name, old, new in differences(read_config(folder.config), config):
         raise ConfigError(f"{folder.path} was begun with {name} = {old!r}, not {new!r}; {mend}.")
     if folder.images.exists():
-        before = json.loads(folder.images.read_text(encoding="utf-8"))
+        before = _listed(folder)
         for part in ("training", "validation"):
-            for name in sorted(set(before[part]) ^ set(images[part])):
+            for name in sorted(before[part] ^ set(images[part])):
                 what = "is gone from" if name in before[part] else "is new in"
                 raise ConfigError(
                     f"{name} {what} the {part} images that {folder.path} was begun with; put them "
                     "back, choose another --output, or add --overwrite to begin anew."
                 )
+
+
+def _listed(folder: RunFolder) -> dict[str, set[str]]:
+    """Names of the images that a run was begun with."""
+    try:
+        listing = json.loads(folder.images.read_text(encoding="utf-8"))
+        return {part: {str(name) for name in listing[part]} for part in ("training", "validation")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileError(
+            f"{folder.images} cannot be read ({in_short(error)}); put it back, choose another "
+            "--output, or add --overwrite to begin anew."
+        ) from None
 
 
 def write_beginning(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import (
     latest,
@@ -154,7 +154,9 @@ class Sitting:
         if path is not None:
             try:
                 self._take_up(*load_checkpoint(path))
-            except (KeyError, TypeError) as error:
+            except MdeblurganError:
+                raise
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise FileError(
                     f"{path} is of another version of the plugin ({error} is amiss); go on with "
                     "that one, or begin anew."

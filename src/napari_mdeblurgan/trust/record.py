@@ -58,8 +58,12 @@ def verdict_of(trust: Any, softness: Any) -> str:
     if not isinstance(sentence, str):
         return ""
     assessed = trust.get("softness")
-    known = isinstance(assessed, int | float) and isinstance(softness, int | float)
-    return f"{found_for(assessed, softness)}{sentence}" if known else sentence
+    if isinstance(assessed, int | float) and isinstance(softness, int | float):
+        try:
+            return f"{found_for(assessed, softness)}{sentence}"
+        except OverflowError:  # a whole number of hundreds of digits, which JSON may hold
+            return sentence
+    return sentence
 
 
 def found_for(assessed: float, shown: float) -> str:

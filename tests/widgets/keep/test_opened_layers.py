@@ -12,6 +12,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 
+from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
 from napari_mdeblurgan.widgets.keep.opened_layers import layers_in
 from tests.widgets.keep.conftest import assert_same
@@ -115,3 +116,14 @@ def test_layers_come_back_as_they_were_saved(
     for one, other in zip(saved, again, strict=True):
         assert_same(one, other)
         assert other.metadata["mdeblurgan"].get("file") == (None if in_memory_bytes else str(path))
+
+
+@pytest.mark.parametrize("sigma", [1e-300, 10**400, -1, float("nan"), "0.5", None])
+def test_a_softness_that_cannot_be_shown_leaves_the_pixels_as_they_are(
+    tmp_path: Path, sigma: object
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (80, 96)).astype(np.uint8)
+    record = {"version": 1, "layers": [{"made": {**MADE, "shown_softened": sigma}}]}
+    write_image(tmp_path / "a.ome.tif", Micrograph(pixels, "YX", restored=True, provenance=record))
+    ((data, _, _),) = layers_in(tmp_path / "a.ome.tif", 2**28)
+    assert np.array_equal(data, pixels)

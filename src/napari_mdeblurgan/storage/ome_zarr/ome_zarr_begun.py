@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import ChunkStore
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import attributes
@@ -17,6 +18,7 @@ from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import (
     unfinished,
 )
 
+_DAMAGED = ValueError, KeyError, TypeError, AttributeError, RecursionError  # what zarr raises then
 YOUNG = re.compile(r"zarr\.[0-9a-f]+\.partial")  # metadata that zarr was writing
 
 
@@ -47,7 +49,7 @@ def begun_fraction(path: str | Path) -> float | None:
         return None
     try:
         array = zarr.open_array(str(place / "0"), mode="r")
-    except (OSError, ValueError, KeyError, RecursionError):
+    except (OSError, *_DAMAGED):
         return None
     return array.nchunks_initialized / array.nchunks if array.nchunks else None
 
@@ -66,7 +68,7 @@ def attributes_of(path: Path) -> dict[str, Any]:
 
     try:
         return zarr.open_group(str(path), mode="r").attrs.asdict()
-    except (OSError, ValueError, KeyError, RecursionError):
+    except (OSError, *_DAMAGED):
         return {}
 
 
@@ -91,9 +93,18 @@ def is_begun(path: Path, attributes: Mapping[str, Any]) -> bool:
 
 
 def begun_for(store: ChunkStore, job: str) -> bool:
-    """Whether what is on disk was begun for the same job, image and chunks, and
-    has all its arrays.
+    """Whether what is on disk was begun for the same job, image and chunks, and has all its arrays,
+    undamaged.
     """
+    try:
+        return _fits(store, job)
+    except FileError:
+        raise
+    except _DAMAGED:
+        return False
+
+
+def _fits(store: ChunkStore, job: str) -> bool:
     found, expected = (
         attributes_of(store.path),
         attributes(store.layout, job, finished=False, windows=None),

@@ -226,7 +226,7 @@ def _files(folder: Path, depth: int) -> Iterator[tuple[int, ...]]:
                     yield from (
                         (int(entry.name), *rest) for rest in _files(Path(entry.path), depth - 1)
                     )
-                elif entry.stat().st_size:
+                elif entry.is_file() and entry.stat().st_size:
                     yield (int(entry.name),)
             elif HALF_WRITTEN.fullmatch(entry.name):
                 Path(entry.path).unlink()

@@ -31,7 +31,7 @@ from napari_mdeblurgan.widgets.layers.result_metadata import keeping_trust
 from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image
 from napari_mdeblurgan.widgets.runs.outline import outline_in
 
-_SOFTEST = 64.0  # pixels: by more a record that stands in a file does not blur
+_SHARPEST, _SOFTEST = 0.01, 64.0  # pixels: by less or more no record in a file blurs
 MOST_IMAGES = 32  # of a file that become layers
 _ALIKE = 1e-6  # relative: what formats and units round off
 _NOT_KEPT = (
@@ -189,7 +189,7 @@ def _as_soft_as_shown(part: _Part) -> _Part:
     """As soft as its layer was shown: the file of a result on disk holds what the network gave."""
     made = part.entry.get("made")
     sigma = made.get(SHOWN_SOFTENED) if isinstance(made, Mapping) else None
-    if not isinstance(sigma, int | float) or not 0 < sigma <= _SOFTEST:
+    if not isinstance(sigma, int | float) or not _SHARPEST < sigma <= _SOFTEST:
         return part
     from napari_mdeblurgan.restoration.softened_result import SoftLevels
 

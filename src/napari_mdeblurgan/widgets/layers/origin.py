@@ -110,7 +110,8 @@ def is_ours(layer: Layer, *, wait: bool = False) -> bool:
 def file_of(layer: Layer) -> str | None:
     """The file that a layer was opened from, or the focus stack that it was put together of."""
     focus = _focus(layer)
-    return layer.source.path if focus is None else focus.get("file")
+    file = layer.source.path if focus is None else focus.get("file")
+    return file if isinstance(file, str) else None
 
 
 def proposed_place(name: str, *layers: Layer | None) -> str:

@@ -129,7 +129,7 @@ def outline_in(told: Any) -> NDArray[np.float64] | None:
     """Corners of an outline that stood in a file; None for whatever else stands there."""
     try:
         corners = np.array(told, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     fits = corners.ndim == 2 and corners.shape[1:] == (2,) and len(corners) >= LEAST_CORNERS
     return corners if fits and np.isfinite(corners).all() else None

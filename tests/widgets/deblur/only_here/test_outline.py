@@ -79,7 +79,11 @@ def test_any_part_of_a_level_is_that_part_of_the_whole(
 
 
 @pytest.mark.parametrize(
-    "told", [None, "text", [[1, 2]], [[1, 2, 3]] * 3, [[0, 0], [1, float("nan")], [2, 2]], [[1], 2]]
+    "told",
+    [
+        *(None, "text", [[1, 2]], [[1, 2, 3]] * 3, [[1], 2]),
+        *([[0, 0], [1, float("nan")], [2, 2]], [[0, 0], [1, 10**400], [2, 2]]),
+    ],
 )
 def test_what_is_no_outline_in_a_file_is_none(told: object) -> None:
     assert outline_in(told) is None
