@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
+from napari.layers._layer_actions import _duplicate_layer
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import read_image
@@ -323,3 +324,28 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_restored(
     assert np.percentile(late, 95) <= 0.05
     widget.controls.cancel.native.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+@pytest.mark.parametrize("end", ["whole", "cancelled"])
+def test_a_layer_that_was_duplicated_while_it_filled_in_shows_what_there_is_in_the_end(
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    blocks: Blocks,
+    noise: Noise,
+    qtbot: QtBot,
+    wait_for_end: Run,
+    end: str,
+) -> None:
+    viewer.add_image(noise(600, 600))
+    layer = begin(qtbot, on_disk, blocks, done=1)
+    viewer.layers.selection = {layer}
+    _duplicate_layer(viewer.layers)
+    copy = viewer.layers[f"{layer.name} copy"]
+    if end == "whole":
+        blocks.let_on()
+        wait_for_end()
+    else:
+        stop(qtbot, on_disk, blocks)
+    assert copy in viewer.layers
+    for level, same in zip(layer.data, copy.data, strict=True):
+        np.testing.assert_array_equal(np.asarray(same), np.asarray(level))

@@ -79,6 +79,10 @@ class ArrayPart:
         axes = tuple(axis for axis in self._axes if isinstance(spans[axis], range))
         return ArrayPart(self._read, self._whole, self.dtype, tuple(spans), axes)
 
+    def __deepcopy__(self, _: Any) -> ArrayPart:
+        """The same: it has no pixels of its own, and what reads them cannot be copied."""
+        return self
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The pixels that there are by now."""
         pixels, present = self._read(self._spans), sorted(self._axes)

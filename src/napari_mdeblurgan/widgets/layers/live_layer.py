@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
@@ -18,7 +18,7 @@ from napari_mdeblurgan.widgets.layers.view import current_slice, visible_region
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_mdeblurgan.restoration.tiling import Region
 
@@ -72,6 +72,7 @@ class LiveLayer(QObject):
         super().__init__()
         self._viewer, self._follow, self._order = viewer, follow, order
         self._shown = ShownLevels(levels, at_once, rgb, self._arrived.emit, valid)
+        self._arrays = [put_back(level, order) for level in self._shown.arrays]
         self._layer: Image | None = None
         self._thumbnail_at = self._refreshed_at = self._took = 0.0
         self._look, self._refresh, self._rest = (
@@ -82,7 +83,7 @@ class LiveLayer(QObject):
     @property
     def arrays(self) -> list[Any]:
         """The levels for napari, with the axes of the layer, which never make it wait."""
-        return [put_back(level, self._order) for level in self._shown.arrays]
+        return list(self._arrays)
 
     @property
     def layer(self) -> Image | None:
@@ -102,11 +103,15 @@ class LiveLayer(QObject):
             self._look.start(_LOOK_MS)
 
     def finish(self, levels: Sequence[Any]) -> None:
-        """Let the layer show `levels`, which have its axes, for good."""
-        layer = self.layer
+        """Let the layer, and copies of it, show `levels`, which have its axes, for good."""
+        shown = [each for each in self._viewer.layers if self._is_shown_by(each)]
         self.close()
-        if layer is not None:
+        for layer in shown:
             show_levels(layer, levels)
+
+    def _is_shown_by(self, layer: Layer) -> TypeGuard[Image]:
+        """Whether these arrays are the data of a layer, as of one that was duplicated."""
+        return getattr(layer, "multiscale", False) and layer.data[0] is self._arrays[0]
 
     def close(self) -> None:
         """Leave the layer alone from now on."""

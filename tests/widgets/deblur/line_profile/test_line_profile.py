@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.deblur.line_profile.line_profile import NO_LINE
 from napari_mdeblurgan.widgets.deblur.line_profile.plot import ProfilePlot
 from napari_mdeblurgan.widgets.runs import trust
+from napari_mdeblurgan.widgets.shared.docking import dock_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -320,12 +321,21 @@ def test_a_closed_dock_leaves_nothing_behind(
         press(widget, qtbot)
 
 
+@pytest.mark.parametrize("deleted_first", ["the widget", "the plot"])
 def test_the_window_can_be_closed_with_it(
-    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
+    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot, deleted_first: str
 ) -> None:
     made(viewer, RAMP, FINE)
-    press(docked(), qtbot)
-    viewer.close()
+    widget = docked()
+    press(widget, qtbot)
+    if deleted_first == "the plot":  # Qt deletes last what was brought to the front last
+        dock = dock_of(widget.native)
+        assert dock is not None
+        dock.raise_()
+    with qtbot.captureExceptions() as exceptions:
+        viewer.close()
+        qtbot.wait(100)
+    assert exceptions == []
 
 
 def test_it_fits_a_screen_of_1366_by_768_with_the_tools_for_lines_open(

@@ -128,11 +128,12 @@ class LineProfile(QObject):
     def _on_close(self) -> None:
         plot, self.plot = self.plot, None
         if plot is not None:
-            plot.deleteLater()
             self._soon.stop()
             self._viewer.layers.events.disconnect(self._on_change)
             self._viewer.layers.selection.events.disconnect(self._on_change)
             self._viewer.dims.events.disconnect(self._on_change)
+            with suppress(RuntimeError):  # the window has been closed, and Qt has deleted it
+                plot.deleteLater()
 
     # ---- drawn
 
