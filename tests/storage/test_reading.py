@@ -263,6 +263,18 @@ def test_a_pyramid_is_read_at_full_resolution(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").data, full)
 
 
+@pytest.mark.parametrize("name", ["a.bmp", "a.png", "a.tif"])
+def test_a_palette_of_greys_is_a_grey_image(tmp_path: Path, name: str) -> None:
+    greys = np.random.default_rng(0).permutation(256).astype(np.uint8)
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 200, (20, 24), np.uint8))
+    picture.putpalette(np.repeat(greys, 3).tobytes())
+    picture.save(tmp_path / name)
+    for read in (read_image, open_image):
+        image = read(tmp_path / name)
+        assert (image.axes, image.data.dtype) == ("YX", np.uint8)
+        np.testing.assert_array_equal(image.data, greys[np.asarray(picture)])
+
+
 def test_a_palette_tiff_becomes_rgb(tmp_path: Path) -> None:
     palette = np.random.default_rng(0).integers(0, 255, (256, 3), np.uint8)
     picture = Image.fromarray(GREY).convert("P")

@@ -53,13 +53,15 @@ def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     """Read an image into memory, with what its file says about it.
 
     TIFF (OME, ImageJ, Micro-Manager and plain): the largest image, at full resolution, in its own
-    bit depth. Planar colour is made interleaved, colour palettes become RGB, with the opacity
-    beside them (a lookup table of ImageJ or OME-TIFF does not: its image is grey, and shown so),
+    bit depth. Planar colour is made interleaved, palettes become RGB, with the opacity beside them,
+    or grey where they hold no colour (a lookup table of ImageJ or OME-TIFF does not: its image is
+    grey, and shown so),
     inverted greys ("white is zero") are turned the right way round within their bits, colours that
     are multiplied by opacity are divided by it, and signed numbers of ImageJ are signed. OME-Zarr
     0.4 and 0.5: the full resolution. PNG and JPEG are turned as their EXIF orientation says; 16-bit
-    grey stays 16-bit, 1-bit becomes bool, a palette or CMYK becomes RGB. A print resolution is
-    taken for a pixel size only where it cannot be a screen's, printer's or scanner's.
+    grey stays 16-bit, 1-bit becomes bool, CMYK becomes RGB, and so does a palette that is not of
+    greys alone. A print resolution is taken for a pixel size only where it cannot be a screen's,
+    printer's or scanner's.
 
     Parameters
     ----------

@@ -127,10 +127,18 @@ def _pixels(image: PILImage) -> np.ndarray:
         alpha = np.asarray(image.getchannel("A"))
         image = image.getchannel("L") if (alpha == 255).all() else image.convert("RGBA")
     elif mode in ("P", "PA"):
-        image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
+        seen = mode == "PA" or "transparency" in image.info
+        image = image.convert("RGBA" if seen else "L" if _is_of_greys(image) else "RGB")
     else:
         image = image.convert("RGB")
     return np.array(image)
+
+
+def _is_of_greys(image: PILImage) -> bool:
+    """Whether a picture with a palette shows none of its colours, so that it is grey."""
+    palette = np.frombuffer(bytes(image.getpalette() or ()), np.uint8).reshape(-1, 3)
+    shown = palette[np.flatnonzero(image.histogram()[: len(palette)])]
+    return bool((shown == shown[:, :1]).all())
 
 
 def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:

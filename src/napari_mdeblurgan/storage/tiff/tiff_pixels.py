@@ -200,15 +200,24 @@ def _table(palette: np.ndarray) -> np.ndarray:
 
 
 def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> tuple[Any, str]:
-    """The colours that numbers stand for, of 8 bits, with the opacity that lies beside them."""
+    """The colours that numbers stand for, of 8 bits, with the opacity that lies beside them; or
+    their greys, where there is no colour among them.
+    """
     assert page.colormap is not None
     colours = _table(page.colormap)
+    if "S" not in axes and (page.colormap == page.colormap[:1]).all():
+        greys = page.colormap[0] if len(colours) > 256 else colours[:, 0]
+        return by_block(_grey_of, data, greys), axes
     if "S" not in axes:
         data, axes = data[..., None], f"{axes}S"
     beside = opacity in (ASSOCIATED, UNASSOCIATED) and data.shape[-1] == 2
     return _by_pixel(
         _looked_up, data, colours, page.bitspersample if beside else 0, samples=4 if beside else 3
     ), axes
+
+
+def _grey_of(data: np.ndarray, greys: np.ndarray) -> np.ndarray:
+    return np.take(greys, data.astype(np.uint8) if data.dtype == bool else data)
 
 
 def _looked_up(data: np.ndarray, colours: np.ndarray, bits: int) -> np.ndarray:
