@@ -120,7 +120,7 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
     FileError
         If there is no pixel, or there would be more blocks than can be worked with.
     """
-    if 0 in stored.shape:
+    if 0 in stored.shape or 0 in piece:
         size = " × ".join(map(str, stored.shape))
         raise FileError(f"{stored.path} has no pixels: its size is {size}; save it again.")
     import dask.array as da  # takes half a second

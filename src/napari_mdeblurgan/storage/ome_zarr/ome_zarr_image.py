@@ -90,7 +90,8 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
         raise FileError(
             f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again."
         )
-    return _micrograph(path, array, level0)
+    remarks = remarks_on_planes(path, path / level0.component, array, level0.axes)
+    return replace(_micrograph(path, array, level0), remarks=remarks)
 
 
 def open_levels(path: Path) -> list[Any]:
@@ -127,10 +128,6 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
             f"{path} has pixels of type {dtype}; save it with integers or real numbers."
         )
     piece = array.shards or array.chunks
-    if 0 in array.shape or 0 in piece:
-        raise FileError(
-            f"{path} has no pixels: its size is {' × '.join(map(str, array.shape))}; save it again."
-        )
     size = math.prod(piece) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
@@ -161,7 +158,6 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         geometry.unitless,
         level0.display if len(level0.display) == channels and "S" not in order else (),
         level0.grey_calibration,
-        remarks_on_planes(path, place, array, axes),
         time_step=level0.time_step,
         time_origin=level0.time_origin,
     )

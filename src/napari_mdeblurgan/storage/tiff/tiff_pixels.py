@@ -205,10 +205,10 @@ def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> 
     """
     assert page.colormap is not None
     colours = _table(page.colormap)
-    if "S" not in axes and (page.colormap == page.colormap[:1]).all():
-        greys = page.colormap[0] if len(colours) > 256 else colours[:, 0]
-        return by_block(_grey_of, data, greys), axes
     if "S" not in axes:
+        if (page.colormap == page.colormap[:1]).all():
+            greys = page.colormap[0] if len(colours) > 256 else colours[:, 0]
+            return by_block(_grey_of, data, greys), axes
         data, axes = data[..., None], f"{axes}S"
     beside = opacity in (ASSOCIATED, UNASSOCIATED) and data.shape[-1] == 2
     return _by_pixel(
