@@ -26,11 +26,15 @@ from .conftest import discs, write
 
 def test_grey_and_colour_are_told_apart_in_nested_folders(tmp_path: Path) -> None:
     write(tmp_path / "a" / "grey.png", discs())
-    write(tmp_path / "b" / "colour.png", np.stack([discs()] * 3, axis=-1))
-    assert {image.name: image.colour for image in find_images(tmp_path)[0]} == {
+    write(tmp_path / "b" / "colour.png", np.stack([discs(), discs(), 1 - discs()], axis=-1))
+    write(tmp_path / "c" / "grey in colours.png", np.stack([discs()] * 3, axis=-1))
+    found = {image.name: image for image in find_images(tmp_path)[0]}
+    assert {name: image.colour for name, image in found.items()} == {
         "a/grey.png": False,
         "b/colour.png": True,
+        "c/grey in colours.png": False,
     }
+    np.testing.assert_array_equal(found["c/grey in colours.png"].read(), found["a/grey.png"].read())
 
 
 def test_sixteen_bits_are_scaled_from_minimum_to_maximum_and_eight_are_not(tmp_path: Path) -> None:

@@ -42,6 +42,18 @@ def test_a_colour_model_refuses_grey_pairs_and_a_grey_one_takes_each_colour(pair
     assert planes[0].low.shape == (1, 96, 96)
 
 
+def test_of_grey_pairs_in_colours_a_grey_model_takes_one_colour(pair, tiny_model):
+    one = pair()
+    threefold = {name: np.repeat(getattr(one, name), 3, axis=0) for name in ("low", "high")} | {
+        "windows": one.windows * 3,
+        "rgb": True,
+    }
+    (plane,) = tuning_pairs([dataclasses.replace(one, **threefold)], tiny_model(1).card)
+    (alone,) = tuning_pairs([one], tiny_model(1).card)
+    np.testing.assert_array_equal(plane.low, alone.low)
+    np.testing.assert_array_equal(plane.high, alone.high)
+
+
 def test_a_pair_of_another_scale_is_refused(pair, tiny_model):
     with pytest.raises(ImageError, match="×4"):
         tuning_pairs([pair()], tiny_model(1, 4).card)

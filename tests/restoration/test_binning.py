@@ -101,4 +101,4 @@ def test_restoring_with_a_binning_is_restoring_the_binned_image(tiny_model: Mode
 
 def test_the_wrong_kind_of_image_is_told_as_without_a_binning(tiny_model: Models) -> None:
     with pytest.raises(ImageError, match="for grey images and this image is RGB"):
-        restore(np.zeros((60, 50, 3), np.uint8), tiny_model(), binning=2)
+        restore(np.arange(9000, dtype=np.float32).reshape(60, 50, 3), tiny_model(), binning=2)

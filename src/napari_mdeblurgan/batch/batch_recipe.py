@@ -17,6 +17,7 @@ from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
+from napari_mdeblurgan.restoration.colourless import GREY, fitting_channels
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
 FORMATS = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "tiff": ".tif", "png": ".png"}
+BUNDLED_FOR_COLOURS, BUNDLED_FOR_GREY = "rgb-x2", "gray-x2"
 ASSESSED_MORE = 8  # times as much memory may be taken where a result is assessed
 _VERSION = 1  # of what is done with an image; another one makes all results anew
 
@@ -66,7 +68,7 @@ class Recipe:
     Attributes
     ----------
     rgb_model, grey_model : ModelFile
-        For colour and for grey images.
+        For colour and for grey images, see `model_for`.
     suffix : str
         Of the results: one of the values of `FORMATS`.
     device, precision : str
@@ -135,8 +137,12 @@ class Recipe:
         return binned_as_wished(image, self.binning, lambda: read_card(find_model(model.name)))
 
     def model_for(self, image: Micrograph) -> ModelFile:
-        """The model for an image's kind."""
-        return self.rgb_model if image.rgb else self.grey_model
+        """The model for an image's kind: that for grey images for what is stored in colours but has
+        none, too, unless a model of the user's own was named for colours.
+        """
+        if image.rgb and self.rgb_model.name != BUNDLED_FOR_COLOURS:
+            return self.rgb_model
+        return self.grey_model if fitting_channels(image) == GREY else self.rgb_model
 
     def factor_for(self, image: Micrograph) -> int:
         """Pixels of the result for one of the image, along y and x."""

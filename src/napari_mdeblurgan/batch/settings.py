@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from napari_mdeblurgan.batch.batch_recipe import FORMATS, Recipe, model_file
+from napari_mdeblurgan.batch.batch_recipe import (
+    BUNDLED_FOR_COLOURS,
+    BUNDLED_FOR_GREY,
+    FORMATS,
+    Recipe,
+    model_file,
+)
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 
@@ -18,7 +24,8 @@ class BatchSettings:
     Attributes
     ----------
     rgb_model, grey_model : str
-        Names or paths of the models for colour and for grey images.
+        Names or paths of the models for colour and for grey images. What is stored in colours but
+        has none goes through the one for grey images, unless the other is one of your own.
     format : str
         Of the results: one of `FORMATS`.
     device, precision, tile, softness
@@ -45,8 +52,8 @@ class BatchSettings:
         Results of more bytes are not made in memory but block by block on disk.
     """
 
-    rgb_model: str = "rgb-x2"
-    grey_model: str = "gray-x2"
+    rgb_model: str = BUNDLED_FOR_COLOURS
+    grey_model: str = BUNDLED_FOR_GREY
     format: str = "ome-tiff"
     device: str = "auto"
     precision: str = "auto"

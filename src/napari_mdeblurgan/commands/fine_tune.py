@@ -273,9 +273,8 @@ def _begun(
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)
     if card is None:
-        settings = _settings(
-            "rgb-x2" if all(pair.rgb for pair in pairs) else "gray-x2", output, given
-        )
+        in_colours = all(pair.rgb and not pair.colourless for pair in pairs)
+        settings = _settings("rgb-x2" if in_colours else "gray-x2", output, given)
         card = load_model(settings.base).card
     return open_fine_tuning(
         begin(settings, tuning_pairs(pairs, card, trust=trust), overwrite=overwrite)

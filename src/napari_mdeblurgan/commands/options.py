@@ -23,7 +23,8 @@ class PrecisionName(StrEnum):
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."
+        help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images, "
+        "stored in RGB or not."
     ),
 ]
 DeviceOption = Annotated[

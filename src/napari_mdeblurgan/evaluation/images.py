@@ -16,6 +16,7 @@ import numpy as np
 from napari_mdeblurgan.before_after import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.restoration.colourless import is_colourless
 from napari_mdeblurgan.restoration.label_maps import is_label_map
 from napari_mdeblurgan.storage import FileImage, open_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
@@ -69,7 +70,8 @@ class SharpPart:
         plane = _plane(FileImage(self.path, self.image), self.path.stat().st_mtime_ns)
         height, width = (length // multiple * multiple for length in (self.height, self.width))
         part = np.asarray(plane[self.y : self.y + height, self.x : self.x + width])
-        part = part[..., :3] if self.colour else part
+        if part.ndim == 3:  # what is stored in colours may have none
+            part = part[..., :3] if self.colour else part[..., 0]
         if part.dtype == np.uint8:
             return np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
         values = part.astype(np.float64)
@@ -150,14 +152,15 @@ def _facts(one: FileImage) -> tuple[bool, int, int]:
     if is_result(one.path):
         raise ImageError(f"{one} is a result of this program: no truth to judge by.")
     image = open_image(one.path, one.image)
-    height, width = middle_plane(image).shape[:2]
+    plane = middle_plane(image)
+    height, width = plane.shape[:2]
     if min(height, width) < _SMALLEST:
         raise ImageError(
             f"{one} has {height} × {width} pixels, too few to be judged by; {_SMALLEST} are needed."
         )
     if not image.rgb and is_label_map(image.data):
         raise ImageError(f"{one} looks like a label map, whose numbers name objects: no truth.")
-    return image.rgb, height, width
+    return image.rgb and not is_colourless(plane), height, width
 
 
 def _middle(length: int) -> tuple[int, int]:

@@ -170,5 +170,5 @@ def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:
             valid,
             pair.stack,
         )
-        for n in range(pair.channels)
+        for n in range(1 if pair.colourless else pair.channels)
     ]

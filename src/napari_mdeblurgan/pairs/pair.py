@@ -220,6 +220,11 @@ class RegisteredPair:
         return self.low.shape[0]
 
     @property
+    def colourless(self) -> bool:
+        """Whether red, green and blue are the same in both images."""
+        return self.rgb and all(bool((each == each[:1]).all()) for each in (self.low, self.high))
+
+    @property
     def accepted(self) -> bool:
         """Whether it can be trained on without asking."""
         return self.registration.accepted

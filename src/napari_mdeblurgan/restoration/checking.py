@@ -65,8 +65,7 @@ def check_made_for(plan: RestorationPlan, model: Any) -> None:
         If it was made for one of another kind, or this is no model.
     """
     card = checked_card(model)
-    colours = 3 if plan.rgb else 1
-    if card.channels != colours or card.scale % plan.factor or card.halo > plan.halo:
+    if card.channels != plan.channels or card.scale % plan.factor or card.halo > plan.halo:
         raise ModelError(
             f"The plan was made for the model {plan.model}, not for one like {card.name}; make a "
             "new plan."
@@ -94,7 +93,7 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
     Raises
     ------
     ImageError
-        If the model is for the other kind of images.
+        If the model is for colours and there are none.
     """
     looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
     if card.channels == 3:
@@ -110,12 +109,7 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
                 )
             )
         return True
-    if rgb or (rgb is None and looks_rgb):
-        raise ImageError(
-            f"The model {card.name} is for grey images and this image is RGB; choose a model for "
-            "RGB images, such as rgb-x2."
-        )
-    return False
+    return looks_rgb if rgb is None else rgb
 
 
 def check_shape(shape: tuple[int, ...], rgb: bool) -> None:

@@ -54,7 +54,7 @@ def ensemble(
         If memory runs out.
     """
     height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
-    shape = height * plan.factor, width * plan.factor, 3 if plan.rgb else 1
+    shape = height * plan.factor, width * plan.factor, plan.channels
     mean, squares = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     todo, done = _laid(tile, plan), 0
     at_a_time = tiles_at_a_time(tile.edge, plan.device, plan.precision)

@@ -23,6 +23,12 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
+from napari_mdeblurgan.restoration.colourless import (
+    COLOURS,
+    GREY,
+    check_colourless,
+    without_colour,
+)
 from napari_mdeblurgan.restoration.fitting import on_result
 from napari_mdeblurgan.restoration.intensity import HotPixels, Window, fill, hot_pixels
 from napari_mdeblurgan.restoration.lanes import turn
@@ -104,7 +110,9 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     for axis, span in enumerate((tile.y, tile.x)):
         if span.indices[0] != span.read_start or span.indices[-1] != span.read_stop - 1:
             block = block.take(span.indices - span.source.start, axis)
-    colours = block[..., :3] if plan.rgb else block[..., None]
+    if plan.rgb and plan.channels == GREY:
+        check_colourless(without_colour(block), plan.model)
+    colours = plan.seen(block)
     values = np.empty(colours.shape, np.float32)
     missing: np.ndarray | None = None
     for rows in strips(len(colours)):
@@ -113,7 +121,7 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
         gaps = ~np.isfinite(colours)
         if gaps.any():
             values = np.stack(
-                [fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1
+                [fill(values[..., c], gaps[..., c]) for c in range(plan.channels)], axis=-1
             )
             missing = gaps[tile.y.inside, tile.x.inside]
     alpha = block[..., 3] if plan.colours == (4,) else None
@@ -319,6 +327,8 @@ def finish(
         _put_back(prepared.hot, restored, prepared.tile, plan.factor)
     if not plan.rgb:
         return restored[..., 0]
+    if plan.channels == GREY:
+        restored = np.repeat(restored, COLOURS, axis=-1)
     if prepared.alpha is not None:
         f, (y, x) = plan.factor, (prepared.tile.y.inside, prepared.tile.x.inside)
         alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]

@@ -30,6 +30,7 @@ from napari_mdeblurgan.restoration.checking import (
     look_for_missing,
     per_axis,
 )
+from napari_mdeblurgan.restoration.colourless import GREY, check_colourless, seems_colourless
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
 from napari_mdeblurgan.restoration.measuring import measuring
@@ -60,6 +61,8 @@ class RestorationPlan:
         The image's, and the result's.
     rgb : bool
         The last axis holds colours; a fourth one is alpha, which is enlarged but not restored.
+    channels : int
+        The model's: 3 for colours, 1 for grey, which may be stored in colours (`rgb`).
     window_axes : tuple of int
         The leading axes that have a window for each of their entries; none if there is one window
         for all.
@@ -91,6 +94,7 @@ class RestorationPlan:
     shape: tuple[int, ...]
     dtype: np.dtype
     rgb: bool
+    channels: int
     window_axes: tuple[int, ...]
     region: Region
     windows: tuple[Window, ...] | None
@@ -120,6 +124,12 @@ class RestorationPlan:
     def colours(self) -> tuple[int, ...]:
         """() for grey, (3,) or (4,) for colour."""
         return self.shape[-1:] if self.rgb else ()
+
+    def seen(self, block: np.ndarray) -> np.ndarray:
+        """What the network is given of a block of the image or of the result, (y, x) or (y, x,
+        colours): (y, x, channels), a view.
+        """
+        return block[..., : self.channels] if self.rgb else block[..., None]
 
     @property
     def origin(self) -> tuple[int, int]:
@@ -297,6 +307,8 @@ def planning(
     check_dtype(dtype)
     colour = has_colours(shape, card, rgb)
     check_shape(shape, colour)
+    if colour and card.channels == GREY and (read_lazy or not is_lazy(image)):
+        check_colourless(seems_colourless(image), card.name)
     leading = len(shape) - (3 if colour else 2)
     window_axes = checked_channel_axes(channel_axis, leading, len(shape))
     area = checked_region(region, (shape[leading], shape[leading + 1]))
@@ -338,6 +350,7 @@ def planning(
         shape=shape,
         dtype=dtype,
         rgb=colour,
+        channels=card.channels,
         window_axes=window_axes,
         region=area,
         windows=windows,

@@ -185,7 +185,6 @@ def _reader(image: Any, index: tuple[int, ...], plan: RestorationPlan, window: W
             image,
             (*index, slice(y.start + top, y.stop + top), slice(x.start + left, x.stop + left)),
         )
-        colours = block[..., :3] if plan.rgb else block[..., None]
-        return grey(hot_as_gaps(window.normalise_finite(colours)))
+        return grey(hot_as_gaps(window.normalise_finite(plan.seen(block))))
 
     return part

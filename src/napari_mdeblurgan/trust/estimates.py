@@ -94,5 +94,4 @@ def _in_result(
         for part, (start, _) in zip((place.y, place.x), plan.region, strict=True)
     )
     block = read(restored, (*place.index, *area))
-    colours = block[..., :3] if plan.rgb else block[..., None]
-    return window.normalise_finite(colours)
+    return window.normalise_finite(plan.seen(block))

@@ -135,7 +135,7 @@ def in_planes(block: np.ndarray, plan: RestorationPlan, window: Window) -> np.nd
     """A block of an image, or of a result, in windows: (y, x, colours) float32, each colour in one
     piece of memory, NaN where it has no number.
     """
-    colours = [block[..., c] for c in range(3)] if plan.rgb else [block]
+    colours = np.moveaxis(plan.seen(block), -1, 0)
     values = np.empty((len(colours), *block.shape[:2]), np.float32)
     for plane, colour in zip(values, colours, strict=True):
         for start in range(0, len(plane), _ROWS):

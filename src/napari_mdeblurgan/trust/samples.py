@@ -29,9 +29,8 @@ class SamplePlace:
     x: slice
 
     def read(self, image: Any, plan: RestorationPlan) -> np.ndarray:
-        """The pixels there, without alpha: (y, x, colours), the image's type."""
-        part = read(image, (*self.index, self.y, self.x))
-        return part[..., :3] if plan.rgb else part[..., None]
+        """The pixels there, without alpha: (y, x, channels), the image's type."""
+        return plan.seen(read(image, (*self.index, self.y, self.x)))
 
 
 def rich_places(

@@ -20,6 +20,7 @@ from napari_mdeblurgan.focus import plane_registration
 from napari_mdeblurgan.pairs.affine import corners, moved, reduction
 from napari_mdeblurgan.pairs.magnification import pixel_size_um
 from napari_mdeblurgan.restoration.binning import block_means
+from napari_mdeblurgan.restoration.colourless import is_colourless
 from napari_mdeblurgan.storage import open_image
 
 CASE_BORDER = 8  # pixels of the truth that are left out on every side
@@ -125,9 +126,7 @@ def read_plane(path: Path) -> np.ndarray:
     """
     data = np.asarray(middle_plane(open_image(path)))
     if data.ndim == 3:
-        data = data[..., :3]
-        if (data == data[..., :1]).all():
-            data = data[..., 0]
+        data = data[..., 0] if is_colourless(data) else data[..., :3]
     if min(data.shape[:2]) < _SMALLEST:
         raise ImageError(
             f"{path} has {data.shape[0]} × {data.shape[1]} pixels, too few to be judged by."

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.model import ModelCard, list_models
+from napari_mdeblurgan.restoration.colourless import COLOURS, GREY
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets.deblur.controls import Controls, chosen_output_scale
 from napari_mdeblurgan.widgets.shared import offered_models
@@ -40,15 +41,18 @@ class ModelChoice:
     def __init__(self, remembered: Remembered) -> None:
         self._remembered = remembered
         self.cards: list[ModelCard] = list_models()
-        self._kind: int | None = None  # channels of the image that a model was last picked for
+        # of the image that a model was last picked for, see `model_channels`
+        self._kind: tuple[int, ...] = ()
 
     def entries(self, _: object = None) -> list[tuple[str, str]]:
         """What the drop-down offers: models for images of the chosen one's kind; all of them until
         an image was chosen.
         """
-        return [
-            (card.name, card.name) for card in self.cards if self._kind in (None, card.channels)
-        ]
+        return [(card.name, card.name) for card in self._offered]
+
+    @property
+    def _offered(self) -> list[ModelCard]:
+        return [card for card in self.cards if not self._kind or card.channels in self._kind]
 
     def reload(self, name: str = "") -> None:
         """Take note of the models that there are now; the one called `name` is to be chosen for
@@ -59,12 +63,9 @@ class ModelChoice:
 
     def show_descriptions(self) -> None:
         """Have each entry tell in its tooltip what its model is for."""
-        descriptions = [
-            offered_models.summary(card)
-            for card in self.cards
-            if self._kind in (None, card.channels)
-        ]
-        describe_entries(self.controls.model.native, descriptions)
+        describe_entries(
+            self.controls.model.native, [offered_models.summary(card) for card in self._offered]
+        )
 
     @property
     def card(self) -> ModelCard | None:
@@ -75,8 +76,10 @@ class ModelChoice:
         """The chosen model; for an image of another kind than the chosen one that which would be
         offered for it.
         """
-        card, channels = self.card, offered_models.model_channels(image)
-        if image is chosen or (card is not None and card.channels == channels):
+        card = self.card
+        if image is chosen or (
+            card is not None and self._kind == offered_models.model_channels(image)
+        ):
             return card
         return self._named(self._first_for(image))
 
@@ -85,18 +88,19 @@ class ModelChoice:
         channels = offered_models.model_channels(image)
         return [
             card,
-            *(each for each in self.cards if each.channels == channels and each.name != card.name),
+            *(each for each in self.cards if each.channels in channels and each.name != card.name),
         ]
 
     def choose_for(self, image: Image | None) -> None:
         """Offer the models for an image, and choose the one to start from, if it is of another kind
         than the last one.
         """
-        if image is None or (
-            self._kind == offered_models.model_channels(image) and self.card is not None
-        ):
+        if image is None:
             return
-        self._kind = offered_models.model_channels(image)
+        kind = offered_models.model_channels(image)
+        if kind == self._kind and self.card is not None:
+            return
+        self._kind = kind
         name, box = self._first_for(image), self.controls.model
         with box.changed.blocked():
             box.reset_choices()
@@ -152,9 +156,10 @@ class ModelChoice:
 
     def _first_for(self, image: Image) -> str | None:
         last: Any = self._remembered.choices
-        remembered = last.rgb_model if image.rgb else last.grey_model
         return offered_models.default_model(
-            self.cards, offered_models.model_channels(image), remembered
+            self.cards,
+            offered_models.model_channels(image),
+            {COLOURS: last.rgb_model, GREY: last.grey_model},
         )
 
     def _named(self, name: str | None) -> ModelCard | None:

@@ -16,6 +16,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
+from napari_mdeblurgan.restoration.colourless import COLOURS, GREY
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import (
     BAR_STEPS,
@@ -147,14 +148,18 @@ class FineTuneWidget(FineTunePanel):
     def _on_pairs(self) -> None:
         used = self.pairs.table.used
         card = self.card
-        if used and card is not None and card.channels == 3 and not all(pair.rgb for pair in used):
-            self._choose_kind(1)
-        elif used and card is not None and card.channels == 1 and all(pair.rgb for pair in used):
-            self._choose_kind(3)
+        if used and card is not None:
+            in_colours = all(pair.rgb for pair in used)
+            colourless = in_colours and all(pair.colourless for pair in used)
+            bundled = card.name == offered_models.BUNDLED_MODELS[card.channels]
+            if card.channels == COLOURS and (not in_colours or (colourless and bundled)):
+                self._choose_kind(GREY)
+            elif card.channels == GREY and in_colours and not colourless:
+                self._choose_kind(COLOURS)
         self._refresh()
 
     def _choose_kind(self, channels: int) -> None:
-        name = offered_models.default_model(self._cards, channels)
+        name = offered_models.default_model(self._cards, (channels,))
         if name is not None:
             self.base.setCurrentIndex(self.base.findData(name))
 

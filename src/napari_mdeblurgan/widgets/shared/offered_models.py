@@ -4,15 +4,24 @@ can have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.restoration.colourless import COLOURS, GREY, is_colourless
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-BUNDLED_MODELS = {3: "rgb-x2", 1: "gray-x2"}
+BUNDLED_MODELS = {COLOURS: "rgb-x2", GREY: "gray-x2"}
+NOTHING: Mapping[int, str] = MappingProxyType({})
+_looked_at: weakref.WeakKeyDictionary[Image, tuple[weakref.ref[np.ndarray], bool]] = (
+    weakref.WeakKeyDictionary()
+)
 SAME_PIXELS = "Same pixels"  # of the result as of the image
 OUTPUT_TIP = (
     "How many pixels the result has: as many times those of the image, along y and x, as the "
@@ -21,20 +30,52 @@ OUTPUT_TIP = (
 )
 
 
-def model_channels(layer: Image) -> int:
-    """Channels that a model for `layer` has: 3 for colour, else 1, as every channel is restored on
-    its own.
+def model_channels(layer: Image) -> tuple[int, ...]:
+    """Channels of the models that are offered for `layer`, the best first: 3 for colour; 1 for
+    grey, as every channel is restored on its own; 1 and 3 for grey stored in colours.
+
+    What is read on demand is not looked at, as it would be read on the main thread.
     """
-    return 3 if layer.rgb else 1
+    if not layer.rgb:
+        return (GREY,)
+    return (GREY, COLOURS) if _is_without_colours(layer) else (COLOURS,)
 
 
-def default_model(cards: Sequence[ModelCard], channels: int, remembered: str = "") -> str | None:
+def _is_without_colours(layer: Image) -> bool:
+    pixels = layer.data
+    if layer.multiscale or not isinstance(pixels, np.ndarray):
+        return False
+    known = _looked_at.get(layer)
+    if known is None or known[0]() is not pixels:
+        known = _looked_at[layer] = weakref.ref(pixels), is_colourless(pixels)
+    return known[1]
+
+
+def default_model(
+    cards: Sequence[ModelCard], channels: Sequence[int], remembered: Mapping[int, str] = NOTHING
+) -> str | None:
     """Name of the model to start from: the one used last, else the bundled one, else the first that
     fits.
+
+    Parameters
+    ----------
+    cards : sequence of ModelCard
+        Of all models.
+    channels : sequence of int
+        From `model_channels`.
+    remembered : mapping of int to str
+        The model used last, by its channels. A model of the user's own for colours is kept for what
+        is stored in them.
     """
-    fitting = [card.name for card in cards if card.channels == channels]
-    preferred = (name for name in (remembered, BUNDLED_MODELS[channels]) if name in fitting)
-    return next(preferred, fitting[0] if fitting else None)
+    fitting = {kind: [card.name for card in cards if card.channels == kind] for kind in channels}
+    own = remembered.get(COLOURS, "")
+    if own in fitting.get(COLOURS, ()) and own != BUNDLED_MODELS[COLOURS]:
+        return own
+    for kind, names in fitting.items():
+        for name in (remembered.get(kind), BUNDLED_MODELS[kind], *names):
+            if name in names:
+                return name
+    return None
 
 
 def summary(card: ModelCard) -> str:
