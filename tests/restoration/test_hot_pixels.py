@@ -14,6 +14,7 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.engine import ensemble_steps
 from napari_mdeblurgan.restoration.intensity import hot_pixels, measure_window
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.steps import finished
 
@@ -134,3 +135,43 @@ def test_every_way_keeps_them(
             assert (part[..., :3] == 60_000).all()
     tiles = restore(image, model, tile=64, **wishes).astype(int)
     np.testing.assert_allclose(tiles, whole, atol=1 if "bfloat16" not in wishes.values() else 40)
+
+
+@pytest.mark.parametrize("share", [0.002, 0.015])
+@pytest.mark.parametrize("lazily", [False, True])
+def test_however_many_they_are_they_do_not_set_the_range(share: float, *, lazily: bool) -> None:
+    random = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(random.normal(size=(700, 600)), 2)
+    image = (1000 + 800 * image / np.abs(image).max()).astype(np.uint16)
+    (without,) = measured_windows(image, rgb=False)
+    image[random.random(image.shape) < share] = 65535
+    (window,) = measured_windows(da.from_array(image) if lazily else image, rgb=False)
+    assert abs(window.low - without.low) < 0.05 * without.span
+    assert abs(window.high - without.high) < 0.05 * without.span
+
+
+@pytest.mark.parametrize("blur", [0.5, 1.2])
+def test_points_of_light_set_the_range(blur: float) -> None:
+    random = np.random.default_rng(0)
+    beads = ndimage.gaussian_filter((random.random((700, 600)) < 0.003).astype(float), blur)
+    image = (random.poisson(100, beads.shape) + 20000 * beads).astype(np.uint16)
+    assert measured_windows(image, rgb=False) == (measure_window([image]),)
+
+
+def test_single_photons_set_the_range() -> None:
+    image = np.random.default_rng(0).poisson(0.05, (700, 600)).astype(np.uint16)
+    assert measured_windows(image, rgb=False) == (measure_window([image]),)
+
+
+def test_they_do_not_change_what_lies_apart_from_them(tiny_model: Callable[..., Model]) -> None:
+    random = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(random.normal(size=(200, 200)), 2)
+    image = (1000 + 800 * image / np.abs(image).max()).astype(np.uint16)
+    hot, many = image.copy(), random.random(image.shape) < 0.005
+    hot[many] = 65535
+    without, found = (
+        restore(each, tiny_model(), device="cpu", precision="float32").astype(float)
+        for each in (image, hot)
+    )
+    apart = ~ndimage.binary_dilation(np.kron(many, np.ones((2, 2), bool)), iterations=6)
+    assert np.percentile(np.abs(found - without)[apart], 99) < 0.02 * np.ptp(image)

@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_mdeblurgan.errors import ImageError
 
 PERCENTILES = (0.1, 99.9)
+_MOST = (0.1, 98)  # percentiles between which no hot pixels are, however many
 SAMPLE_VALUES = 1_000_000
 SPOTS, SPOT_EDGE = 16, 256
 _BLOCK_EDGE = 2048
@@ -21,7 +22,7 @@ _LARGEST = 1e6  # in windows: what is brighter would only cost the network its p
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
 _ROUNDS = 3
 _MANY = 0.01  # of all pixels: of so many bright ones only peaks are looked at
-_FAR = 3.0  # windows that a hot pixel stands out by at least: single photons do not
+STANDS_OUT = 3.0  # windows that a hot pixel stands out by at least: single photons do not
 _LEAK = 0.06  # by how much of a point's light in the brightest pixel its neighbours differ at least
 
 
@@ -261,6 +262,38 @@ def hot_pixels(normalised: np.ndarray, among: np.ndarray | None = None) -> HotPi
     return HotPixels((y, x, colours), calm[y, x, colours]) if len(found) else None
 
 
+def unswayed(window: Window, squares: Iterable[np.ndarray]) -> Window:
+    """The window of an image, or the one that it has without its hot pixels, where these are so
+    many that they set it.
+
+    Parameters
+    ----------
+    window : Window
+        Of all pixels.
+    squares : iterable of ndarray
+        Parts of the image, (y, x) or (y, x, colours); where the first has no hot pixels, the others
+        are not looked at.
+    """
+    others: list[np.ndarray] = []
+    for square in squares:
+        known = square[np.isfinite(square)]
+        if known.dtype.kind == "b":
+            return window
+        low, high = np.percentile(known, _MOST, method="nearest").tolist() if known.size else (0, 0)
+        if low == high:  # nothing is known of what is around
+            continue
+        if window.high - low <= STANDS_OUT * (high - low):
+            return window
+        values = Window(low, high).normalise_finite(square.reshape(*square.shape[:2], -1))
+        hot = hot_pixels(values)
+        if hot is None:
+            return window
+        values[hot.places] = np.nan
+        others.append(square[np.isfinite(values).reshape(square.shape)])
+    found = measure_window(others) if others else window
+    return found if window.high - found.low > STANDS_OUT * found.span else window
+
+
 def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:
     """The same array, (y, x, colours) float32, in which hot pixels have no number any more."""
     hot = hot_pixels(normalised)
@@ -283,7 +316,7 @@ def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarra
         columns = _either(near(places, -1, 0), near(places, 1, 0), y, height)
         return np.fmin(columns, _either(near(places, 0, -1), near(places, 0, 1), x, width))
 
-    least, bright = (_FAR, normalised > _FAR) if among is None else (0, among)
+    least, bright = (STANDS_OUT, normalised > STANDS_OUT) if among is None else (0, among)
     if bright.mean() > _MANY:
         bright = bright & _peaks(normalised)
     places = np.argwhere(bright)

@@ -21,6 +21,7 @@ from napari_mdeblurgan.restoration.intensity import (
     sample,
     spots,
     square_blocks,
+    unswayed,
 )
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
@@ -105,17 +106,17 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         yield 0.0
     if not is_lazy(image):
         parts = [part[colours] for part in sample(image, axes)]
-        return measure_window(
+        window = measure_window(
             parts if any(np.isfinite(part).any() for part in parts) else [image[colours]]
         )
-    values: list[np.ndarray] = []
+        return unswayed(window, (image[spot][colours] for spot in spots(image.shape, axes)))
+    squares: list[np.ndarray] = []
     for spot in spots(image.shape, axes):
-        part = read(image, spot)[colours]
-        values.append(part[np.isfinite(part)])
+        squares.append(read(image, spot)[colours])
         yield 0.0
-    seen = np.concatenate(values)
+    seen = np.concatenate([square[np.isfinite(square)] for square in squares])
     if seen.size and seen.min() != seen.max():
-        return measure_window([seen])
+        return unswayed(measure_window([seen]), squares)
     values, everywhere = [], list(square_blocks(image.shape, axes))
     for number, block in enumerate(everywhere, 1):
         values.append(gist(read(image, block)[colours]))
