@@ -276,7 +276,7 @@ def test_a_model_is_called_what_it_is_called_now(
 def test_a_model_without_images_of_its_kind_is_refused(
     tmp_path: Path, evaluated: tuple[Path, Evaluation]
 ) -> None:
-    write(tmp_path / "in" / "colour.png", np.stack([discs()] * 3, axis=-1))
+    write(tmp_path / "in" / "colour.png", np.stack([discs(), discs(), 1 - discs()], axis=-1))
     models = (str(evaluated[0].parent / "ours.safetensors"),)
     with pytest.raises(ModelError, match="grey images, of which there are none"):
         finished(

@@ -151,7 +151,7 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("all NaN", np.full((10, 10), np.nan), {}, "NaN"),
     (
         "RGB for a grey model",
-        np.zeros((10, 10, 3), np.uint8),
+        np.arange(300, dtype=np.uint16).reshape(10, 10, 3),
         {},
         "for grey images and this image is RGB",
     ),

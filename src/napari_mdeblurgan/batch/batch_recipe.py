@@ -17,7 +17,7 @@ from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
-from napari_mdeblurgan.restoration.colourless import GREY, fitting_channels
+from napari_mdeblurgan.restoration.colourless import FOR_GREY, fitting_channels
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
@@ -142,7 +142,7 @@ class Recipe:
         """
         if image.rgb and self.rgb_model.name != BUNDLED_FOR_COLOURS:
             return self.rgb_model
-        return self.grey_model if fitting_channels(image) == GREY else self.rgb_model
+        return self.grey_model if fitting_channels(image) == FOR_GREY else self.rgb_model
 
     def factor_for(self, image: Micrograph) -> int:
         """Pixels of the result for one of the image, along y and x."""

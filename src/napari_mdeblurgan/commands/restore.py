@@ -356,11 +356,11 @@ def _was_made_on_disk(path: Path) -> bool:
 
 
 def _model_name(image: Micrograph, settings: RestoreOptions) -> str:
-    from napari_mdeblurgan.restoration.colourless import GREY, fitting_channels
+    from napari_mdeblurgan.restoration.colourless import FOR_GREY, fitting_channels
 
     if settings.model:
         return settings.model
-    return common.GREY_MODEL if fitting_channels(image) == GREY else common.COLOUR_MODEL
+    return common.GREY_MODEL if fitting_channels(image) == FOR_GREY else common.COLOUR_MODEL
 
 
 def _check_begun(image: Micrograph, card: ModelCard, request: Request) -> None:

@@ -19,7 +19,7 @@ from napari_mdeblurgan.stopping import look_up
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
-COLOURS, GREY = 3, 1  # channels of a model
+FOR_COLOURS, FOR_GREY = 3, 1  # channels of a model
 _STRIP_VALUES = 2**20
 _looked_at: WeakKeyDictionary[Micrograph, bool] = WeakKeyDictionary()
 
@@ -33,10 +33,10 @@ def fitting_channels(image: Micrograph) -> int:
         In memory or lazy; a lazy one without a colour is read as a whole, once.
     """
     if not image.rgb:
-        return GREY
+        return FOR_GREY
     if image not in _looked_at:
         _looked_at[image] = is_colourless(image.data)
-    return GREY if _looked_at[image] else COLOURS
+    return FOR_GREY if _looked_at[image] else FOR_COLOURS
 
 
 def is_colourless(image: Any) -> bool:

@@ -24,8 +24,8 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.layout import layout_on
 from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.colourless import (
-    COLOURS,
-    GREY,
+    FOR_COLOURS,
+    FOR_GREY,
     check_colourless,
     without_colour,
 )
@@ -110,7 +110,7 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     for axis, span in enumerate((tile.y, tile.x)):
         if span.indices[0] != span.read_start or span.indices[-1] != span.read_stop - 1:
             block = block.take(span.indices - span.source.start, axis)
-    if plan.rgb and plan.channels == GREY:
+    if plan.rgb and plan.channels == FOR_GREY:
         check_colourless(without_colour(block), plan.model)
     colours = plan.seen(block)
     values = np.empty(colours.shape, np.float32)
@@ -327,8 +327,8 @@ def finish(
         _put_back(prepared.hot, restored, prepared.tile, plan.factor)
     if not plan.rgb:
         return restored[..., 0]
-    if plan.channels == GREY:
-        restored = np.repeat(restored, COLOURS, axis=-1)
+    if plan.channels == FOR_GREY:
+        restored = np.repeat(restored, FOR_COLOURS, axis=-1)
     if prepared.alpha is not None:
         f, (y, x) = plan.factor, (prepared.tile.y.inside, prepared.tile.x.inside)
         alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]

@@ -30,7 +30,7 @@ from napari_mdeblurgan.restoration.checking import (
     look_for_missing,
     per_axis,
 )
-from napari_mdeblurgan.restoration.colourless import GREY, check_colourless, seems_colourless
+from napari_mdeblurgan.restoration.colourless import FOR_GREY, check_colourless, seems_colourless
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
 from napari_mdeblurgan.restoration.measuring import measuring
@@ -307,7 +307,7 @@ def planning(
     check_dtype(dtype)
     colour = has_colours(shape, card, rgb)
     check_shape(shape, colour)
-    if colour and card.channels == GREY and (read_lazy or not is_lazy(image)):
+    if colour and card.channels == FOR_GREY and (read_lazy or not is_lazy(image)):
         check_colourless(seems_colourless(image), card.name)
     leading = len(shape) - (3 if colour else 2)
     window_axes = checked_channel_axes(channel_axis, leading, len(shape))

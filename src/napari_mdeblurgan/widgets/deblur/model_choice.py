@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.colourless import COLOURS, GREY
+from napari_mdeblurgan.restoration.colourless import FOR_COLOURS, FOR_GREY
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets.deblur.controls import Controls, chosen_output_scale
 from napari_mdeblurgan.widgets.shared import offered_models
@@ -159,7 +159,7 @@ class ModelChoice:
         return offered_models.default_model(
             self.cards,
             offered_models.model_channels(image),
-            {COLOURS: last.rgb_model, GREY: last.grey_model},
+            {FOR_COLOURS: last.rgb_model, FOR_GREY: last.grey_model},
         )
 
     def _named(self, name: str | None) -> ModelCard | None:

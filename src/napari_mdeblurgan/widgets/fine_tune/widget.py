@@ -16,7 +16,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.colourless import COLOURS, GREY
+from napari_mdeblurgan.restoration.colourless import FOR_COLOURS, FOR_GREY
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import (
     BAR_STEPS,
@@ -152,10 +152,10 @@ class FineTuneWidget(FineTunePanel):
             in_colours = all(pair.rgb for pair in used)
             colourless = in_colours and all(pair.colourless for pair in used)
             bundled = card.name == offered_models.BUNDLED_MODELS[card.channels]
-            if card.channels == COLOURS and (not in_colours or (colourless and bundled)):
-                self._choose_kind(GREY)
-            elif card.channels == GREY and in_colours and not colourless:
-                self._choose_kind(COLOURS)
+            if card.channels == FOR_COLOURS and (not in_colours or (colourless and bundled)):
+                self._choose_kind(FOR_GREY)
+            elif card.channels == FOR_GREY and in_colours and not colourless:
+                self._choose_kind(FOR_COLOURS)
         self._refresh()
 
     def _choose_kind(self, channels: int) -> None:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mdeblurgan.model import ModelCard
-from napari_mdeblurgan.restoration.colourless import COLOURS, GREY, is_colourless
+from napari_mdeblurgan.restoration.colourless import FOR_COLOURS, FOR_GREY, is_colourless
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-BUNDLED_MODELS = {COLOURS: "rgb-x2", GREY: "gray-x2"}
-NOTHING: Mapping[int, str] = MappingProxyType({})
+BUNDLED_MODELS = {FOR_COLOURS: "rgb-x2", FOR_GREY: "gray-x2"}
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 _looked_at: weakref.WeakKeyDictionary[Image, tuple[weakref.ref[np.ndarray], bool]] = (
     weakref.WeakKeyDictionary()
 )
@@ -37,8 +37,8 @@ def model_channels(layer: Image) -> tuple[int, ...]:
     What is read on demand is not looked at, as it would be read on the main thread.
     """
     if not layer.rgb:
-        return (GREY,)
-    return (GREY, COLOURS) if _is_without_colours(layer) else (COLOURS,)
+        return (FOR_GREY,)
+    return (FOR_GREY, FOR_COLOURS) if _is_without_colours(layer) else (FOR_COLOURS,)
 
 
 def _is_without_colours(layer: Image) -> bool:
@@ -52,7 +52,7 @@ def _is_without_colours(layer: Image) -> bool:
 
 
 def default_model(
-    cards: Sequence[ModelCard], channels: Sequence[int], remembered: Mapping[int, str] = NOTHING
+    cards: Sequence[ModelCard], channels: Sequence[int], remembered: Mapping[int, str] = _NOTHING
 ) -> str | None:
     """Name of the model to start from: the one used last, else the bundled one, else the first that
     fits.
@@ -68,8 +68,8 @@ def default_model(
         is stored in them.
     """
     fitting = {kind: [card.name for card in cards if card.channels == kind] for kind in channels}
-    own = remembered.get(COLOURS, "")
-    if own in fitting.get(COLOURS, ()) and own != BUNDLED_MODELS[COLOURS]:
+    own = remembered.get(FOR_COLOURS, "")
+    if own in fitting.get(FOR_COLOURS, ()) and own != BUNDLED_MODELS[FOR_COLOURS]:
         return own
     for kind, names in fitting.items():
         for name in (remembered.get(kind), BUNDLED_MODELS[kind], *names):
