@@ -22,7 +22,7 @@ _LARGEST = 1e6  # in windows: what is brighter would only cost the network its p
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
 _ROUNDS = 3
 _MANY = 0.01  # of all pixels: of so many bright ones only peaks are looked at
-STANDS_OUT = 3.0  # windows that a hot pixel stands out by at least: single photons do not
+_STANDS_OUT = 3.0  # windows that a hot pixel stands out by at least: single photons do not
 _LEAK = 0.06  # by how much of a point's light in the brightest pixel its neighbours differ at least
 
 
@@ -282,7 +282,7 @@ def unswayed(window: Window, squares: Iterable[np.ndarray]) -> Window:
         low, high = np.percentile(known, _MOST, method="nearest").tolist() if known.size else (0, 0)
         if low == high:  # nothing is known of what is around
             continue
-        if window.high - low <= STANDS_OUT * (high - low):
+        if window.high - low <= _STANDS_OUT * (high - low):
             return window
         values = Window(low, high).normalise_finite(square.reshape(*square.shape[:2], -1))
         hot = hot_pixels(values)
@@ -291,7 +291,7 @@ def unswayed(window: Window, squares: Iterable[np.ndarray]) -> Window:
         values[hot.places] = np.nan
         others.append(square[np.isfinite(values).reshape(square.shape)])
     found = measure_window(others) if others else window
-    return found if window.high - found.low > STANDS_OUT * found.span else window
+    return found if window.high - found.low > _STANDS_OUT * found.span else window
 
 
 def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:
@@ -316,7 +316,7 @@ def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarra
         columns = _either(near(places, -1, 0), near(places, 1, 0), y, height)
         return np.fmin(columns, _either(near(places, 0, -1), near(places, 0, 1), x, width))
 
-    least, bright = (STANDS_OUT, normalised > STANDS_OUT) if among is None else (0, among)
+    least, bright = (_STANDS_OUT, normalised > _STANDS_OUT) if among is None else (0, among)
     if bright.mean() > _MANY:
         bright = bright & _peaks(normalised)
     places = np.argwhere(bright)
