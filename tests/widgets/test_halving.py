@@ -389,4 +389,4 @@ def test_where_no_objective_is_known_it_is_a_fifth_more(
 ) -> None:
     card = replace(read_card(model_path("tiny-grey")), softness=0.5)
     job = job_on(viewer.add_image(noise(64, 80)), "tiny-grey", "cpu", binning=binning)
-    assert result_softness(job, card).softness.sigma == expected
+    assert result_softness(job, card, job.data).softness.sigma == expected

@@ -33,6 +33,7 @@ from napari_mdeblurgan.restoration.checking import (
 from napari_mdeblurgan.restoration.colourless import FOR_GREY, check_colourless, seems_colourless
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
+from napari_mdeblurgan.restoration.jpeg import jpeg_softness
 from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
 from napari_mdeblurgan.restoration.room import check_room
@@ -262,7 +263,7 @@ def planning(
     softness : float or "auto"
         Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread
         function that the result is to have; 0 for the bare network, "auto" for what follows from
-        `objective`.
+        `objective` and, if it was compressed, the image.
     output_scale : int, optional
         Pixels of the result for one of the image, along y and x: 1 for the image's own pixels,
         where what the model makes is averaged over blocks; by default as many as the model was
@@ -330,7 +331,15 @@ def planning(
         doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
-    wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor, binning))
+    wishes_auto = isinstance(softness, str) and softness == AUTO
+    looked_at = wishes_auto and (read_lazy or not is_lazy(image))
+    wanted = chosen_softness(
+        softness,
+        objective,
+        pixel_size_um,
+        softness_at(card, factor, binning),
+        jpeg_softness(image, card.channels, factor, rgb=colour) if looked_at else 0.0,
+    )
     around = softening_margin(wanted.sigma, factor)
     edge = checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
     edge = min(edge, fitting.LARGEST_TILE) if eightfold else edge

@@ -37,6 +37,7 @@ class Softness:
 
 BARE = Softness(0.0, "given")
 LEARNED = "learned from pairs"
+COMPRESSED = "JPEG-compressed"
 
 
 def chosen_softness(
@@ -44,6 +45,7 @@ def chosen_softness(
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
     unknown: float | Softness = 0.0,
+    compressed: float = 0.0,
 ) -> Softness:
     """Settle what "auto" means for an image.
 
@@ -62,6 +64,9 @@ def chosen_softness(
     unknown : float or Softness
         What "auto" means where the objective or the pixel size is not known: that of the model's
         card. A `Softness` is what it means in any case: a model that was fine-tuned has learned it.
+    compressed : float
+        What "auto" means at least, in pixels of the result, because the image was compressed; see
+        `jpeg_softness`.
 
     Raises
     ------
@@ -77,6 +82,13 @@ def chosen_softness(
         )
     if isinstance(unknown, Softness):
         return unknown
+    found = _by_optics(objective, pixel_size_um, unknown)
+    return found if found.sigma >= compressed else Softness(round(compressed, 3), COMPRESSED)
+
+
+def _by_optics(
+    objective: Objective | None, pixel_size_um: float | None, unknown: float
+) -> Softness:
     if objective is None or pixel_size_um is None:
         lacking = "objective" if objective is None else "pixel size"
         return Softness(unknown, f"{lacking} not known")

@@ -16,6 +16,7 @@ from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicu
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.jpeg import JPEG_SOFTNESS
 from napari_mdeblurgan.restoration.output_scale import AVERAGED_SOFTER
 from napari_mdeblurgan.trust import spectrum
 from napari_mdeblurgan.trust.blur import FITTED
@@ -163,7 +164,9 @@ def model_contenders(
     found = []
     for name, model in named:
         card = model.card
-        identity, channels = f"{card.weights_sha256}{told} auto {card.softness:g}", card.channels
+        channels = card.channels
+        soft = f"auto {card.softness:g}, JPEG {JPEG_SOFTNESS[channels]:g}"
+        identity = f"{card.weights_sha256}{told} {soft}"
         found.append(
             Contender(name, identity, channels, {"": _model(model, device, False, options)})
         )

@@ -49,7 +49,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     yield trust.LOOKING
     part, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
     image = read_in_turn(part)  # by all stages: what is slow is read once
-    known = result_softness(job, model.card)
+    known = result_softness(job, model.card, image)
     options = dict(cut.widened(job, model, known.softness).options)
     if options["whole"] is part:
         options["whole"] = image

@@ -7,10 +7,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import anything_there
+from napari_mdeblurgan.restoration.jpeg import jpeg_softness
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective, is_light
@@ -77,11 +78,14 @@ class KnownOptics:
         Edge of a pixel in the specimen: of the layer where its units are lengths, else of its file.
     binning : int
         By how many pixels along y and x the camera's were averaged before the image was restored.
+    compressed : float
+        How soft its result is at least because it was compressed, see `jpeg_softness`.
     """
 
     objective: Objective | None = None
     pixel_size_um: float | None = None
     binning: int = 1
+    compressed: float = 0.0
 
 
 class ResultSoftness(NamedTuple):
@@ -94,10 +98,14 @@ class ResultSoftness(NamedTuple):
     softness: Softness
 
 
-def result_softness(job: Job, card: ModelCard) -> ResultSoftness:
-    """Of the result of a job by the model of that card."""
-    optics = optics_of(job.placement, job.file, job.binning)
-    unknown = softness_at(card, job.factor(card), job.binning)
+def result_softness(job: Job, card: ModelCard, image: Any) -> ResultSoftness:
+    """Of the result of a job by the model of that card; `image` is what is restored, of which a few
+    places are looked at.
+    """
+    factor = job.factor(card)
+    compressed = jpeg_softness(image, card.channels, factor, rgb=job.rgb)
+    optics = replace(optics_of(job.placement, job.file, job.binning), compressed=compressed)
+    unknown = softness_at(card, factor, job.binning)
     return ResultSoftness(optics, unknown, known_softness(optics, job.microscope, unknown))
 
 
@@ -142,15 +150,21 @@ def known_softness(
     """How soft a result is to be by what the image tells, else by what the user says, else
     `unknown`, the model's own.
     """
-    from napari_mdeblurgan.restoration.softness import AUTO, Softness, chosen_softness
+    from napari_mdeblurgan.restoration.softness import AUTO, COMPRESSED, Softness, chosen_softness
 
     objective = optics.objective or microscope.objective
     if objective is not None and objective.wavelength_um is None:
         objective = replace(objective, wavelength_um=microscope.wavelength_um)
     pixel = optics.pixel_size_um or _times(microscope.pixel_size_um, optics.binning)
-    found = chosen_softness(AUTO, objective, pixel, unknown)
+    found = chosen_softness(AUTO, objective, pixel, unknown, optics.compressed)
     learned = isinstance(unknown, Softness)
-    users = not learned and objective is not None and optics.objective is None and pixel is not None
+    users = (
+        not learned
+        and found.reason != COMPRESSED
+        and objective is not None
+        and optics.objective is None
+        and pixel is not None
+    )
     return replace(found, reason=f"your microscope: {found.reason}") if users else found
 
 

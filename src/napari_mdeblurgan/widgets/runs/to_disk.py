@@ -161,7 +161,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     path = _result_path(job, model, identity)
     if not path.exists():
         yield "Opening the result…"
-    known = result_softness(job, model.card)
+    known = result_softness(job, model.card, source.data)
     request = Request(
         output=path,
         options=options,
