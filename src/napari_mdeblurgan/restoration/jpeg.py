@@ -13,7 +13,7 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import spots
 from napari_mdeblurgan.stopping import look_up
 
-JPEG_SOFTNESS = {3: 0.4, 1: 0.35}  # pixels of the image, by channels of the model
+JPEG_SOFTNESS = 0.4  # σ, in pixels of the image
 _BLOCK, _HALF = 8, 4
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FINEST = (6, 7)  # of the 8 frequencies of a block along an axis
@@ -25,7 +25,7 @@ _DETAIL = 0.3  # a block that has less shows nothing
 _GONE, _SURE = -0.2, 5.0
 
 
-def jpeg_softness(image: Any, channels: int, factor: int, *, rgb: bool) -> float:
+def jpeg_softness(image: Any, factor: int, *, rgb: bool) -> float:
     """How soft the result of an image is at least, because it was compressed: σ in pixels of the
     result, 0 where it was not.
 
@@ -34,14 +34,12 @@ def jpeg_softness(image: Any, channels: int, factor: int, *, rgb: bool) -> float
     image : array
         (..., y, x) or, if `rgb`, (..., y, x, 3 or 4): in memory or lazy, of which a few places are
         read.
-    channels : int
-        Of the model: 1 or 3.
     factor : int
         Pixels of the result for one of the image, along y and x.
     rgb : bool
         Whether the last axis holds colours.
     """
-    return JPEG_SOFTNESS[channels] * factor if was_jpeg(image, rgb=rgb) else 0.0
+    return JPEG_SOFTNESS * factor if was_jpeg(image, rgb=rgb) else 0.0
 
 
 def was_jpeg(image: Any, *, rgb: bool) -> bool:

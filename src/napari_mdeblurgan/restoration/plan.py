@@ -338,7 +338,7 @@ def planning(
         objective,
         pixel_size_um,
         softness_at(card, factor, binning),
-        jpeg_softness(image, card.channels, factor, rgb=colour) if looked_at else 0.0,
+        jpeg_softness(image, factor, rgb=colour) if looked_at else 0.0,
     )
     around = softening_margin(wanted.sigma, factor)
     edge = checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)

@@ -164,9 +164,8 @@ def model_contenders(
     found = []
     for name, model in named:
         card = model.card
-        channels = card.channels
-        soft = f"auto {card.softness:g}, JPEG {JPEG_SOFTNESS[channels]:g}"
-        identity = f"{card.weights_sha256}{told} {soft}"
+        soft = f"auto {card.softness:g} JPEG {JPEG_SOFTNESS:g}"
+        identity, channels = f"{card.weights_sha256}{told} {soft}", card.channels
         found.append(
             Contender(name, identity, channels, {"": _model(model, device, False, options)})
         )

@@ -103,7 +103,7 @@ def result_softness(job: Job, card: ModelCard, image: Any) -> ResultSoftness:
     places are looked at.
     """
     factor = job.factor(card)
-    compressed = jpeg_softness(image, card.channels, factor, rgb=job.rgb)
+    compressed = jpeg_softness(image, factor, rgb=job.rgb)
     optics = replace(optics_of(job.placement, job.file, job.binning), compressed=compressed)
     unknown = softness_at(card, factor, job.binning)
     return ResultSoftness(optics, unknown, known_softness(optics, job.microscope, unknown))
