@@ -132,6 +132,23 @@ def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) 
     assert open_image(path).remarks == ()
 
 
+@pytest.mark.parametrize("shards", [None, (2, 8, 8)])
+def test_chunks_without_pixels_are_no_error_of_this_program(
+    tmp_path: Path, shards: tuple[int, ...] | None
+) -> None:
+    path, dataset = tmp_path / "a.zarr", {"path": "0"}
+    dataset["coordinateTransformations"] = [{"type": "scale", "scale": [1.0] * 3}]
+    multiscales = [{"axes": [{"name": each} for each in "zyx"], "datasets": [dataset]}]
+    root = zarr.create_group(str(path))
+    root.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    root.create_array("0", shape=(4, 8, 8), chunks=(1, 8, 8), shards=shards, dtype="u1")
+    told = json.loads((path / "0" / "zarr.json").read_text())
+    told["chunk_grid"]["configuration"]["chunk_shape"] = [0, 8, 8]
+    (path / "0" / "zarr.json").write_text(json.dumps(told))
+    with pytest.raises(FileError, match=r"a\.zarr is stored in pieces of 0 × 8 × 8 pixels; save"):
+        open_image(path)
+
+
 @pytest.mark.parametrize("where", ["start", "end"])
 def test_planes_that_a_shard_lacks_are_told(tmp_path: Path, where: str) -> None:
     path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tzyx"]
