@@ -288,6 +288,8 @@ def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(
         ("restore", "GREY", "http://127.0.0.1:9/a.tif"),
         ("restore", "GREY", "a.tif", "--model", "http://127.0.0.1:9/a"),
         ("restore", "GREY", "a.tif", "--report", "http://127.0.0.1:9/a.html"),
+        ("restore", "GREY", "a.tif", "--report", "http://127.0.0.1:9/a"),
+        ("restore", "GREY", "a.tif", "--compare", "http://127.0.0.1:9/a"),
         ("batch", "http://127.0.0.1:9/a", "--output", "out"),
         ("evaluate", "http://127.0.0.1:9/a", "--output", "out"),
         ("evaluate", "http://127.0.0.1:9/a", "--real", "--output", "out"),

@@ -274,11 +274,14 @@ def test_what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_done(
     (folder / "a.tif").write_bytes(b"II*\0rubbish")
     write_image(folder / "b.tif", Micrograph(np.zeros((4, 4), np.uint8), "YX"))
     (folder / "c.tif").write_bytes(grey.read_bytes())
+    labels = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((16, 16))).astype(np.uint16)
+    write_image(folder / "d.tif", Micrograph(labels * 100, "YX"))
     code, out, error = run(folder, "--output", tmp_path / "out")
     assert code == 0
     assert out.count("\n") == 1
     assert out.startswith("c.tif: ")
-    broken, small = error.splitlines()
+    broken, small, names = error.splitlines()
+    assert f"skipped: {folder / 'd.tif'}: The image looks like a label map" in names
     assert broken.startswith(f"mdeblurgan: skipped: {folder / 'a.tif'} ")
     assert small.startswith(
         f"mdeblurgan: skipped: {folder / 'b.tif'}: an image of 2 × 2 pixels is too small"

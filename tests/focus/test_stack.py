@@ -335,6 +335,10 @@ def test_another_channel_that_holds_no_numbers_is_refused(
         (np.zeros((80, 80), np.uint8), "a plane of this one has the shape 80\\."),
         (np.zeros((3, 40, 80), np.uint8), "too small"),
         (np.zeros((3, 80, 80), np.uint8), "shows anything"),
+        (
+            np.stack([np.kron(np.arange(1, 26).reshape(5, 5) * 9, np.ones((16, 16), "i4"))] * 3),
+            "looks like a label map",
+        ),
         (np.full((3, 80, 80), 200, np.uint8), "shows anything"),
         (
             np.where(np.arange(80) == 7, np.nan, np.random.default_rng(0).random((3, 80, 80))),

@@ -87,6 +87,14 @@ def test_an_image_of_too_few_pixels_is_refused() -> None:
         binned(np.zeros((3, 40)), 2)
 
 
+def test_a_lazy_image_of_unknown_size_is_refused_with_the_remedy(tiny_model: Models) -> None:
+    lazy = da.zeros((10, 10))[da.ones(10) > 0]
+    with pytest.raises(ImageError, match=r"call its `compute_chunk_sizes\(\)` first"):
+        restore(lazy, tiny_model(), binning=2)
+    with pytest.raises(ImageError, match=r"call its `compute_chunk_sizes\(\)` first"):
+        Micrograph(lazy, "YX")
+
+
 def test_restoring_with_a_binning_is_restoring_the_binned_image(tiny_model: Models) -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 50), dtype=np.uint8)
     model = tiny_model()

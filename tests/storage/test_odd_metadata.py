@@ -132,6 +132,48 @@ def test_planes_that_were_never_written_are_told(tmp_path: Path, encoding: str) 
     assert open_image(path).remarks == ()
 
 
+@pytest.mark.parametrize("shards", [None, (2, 8, 8)])
+def test_chunks_without_pixels_are_no_error_of_this_program(
+    tmp_path: Path, shards: tuple[int, ...] | None
+) -> None:
+    path, dataset = tmp_path / "a.zarr", {"path": "0"}
+    dataset["coordinateTransformations"] = [{"type": "scale", "scale": [1.0] * 3}]
+    multiscales = [{"axes": [{"name": each} for each in "zyx"], "datasets": [dataset]}]
+    root = zarr.create_group(str(path))
+    root.attrs["ome"] = {"version": "0.5", "multiscales": multiscales}
+    root.create_array("0", shape=(4, 8, 8), chunks=(1, 8, 8), shards=shards, dtype="u1")
+    told = json.loads((path / "0" / "zarr.json").read_text())
+    told["chunk_grid"]["configuration"]["chunk_shape"] = [0, 8, 8]
+    (path / "0" / "zarr.json").write_text(json.dumps(told))
+    with pytest.raises(FileError, match=r"a\.zarr is stored in pieces of 0 × 8 × 8 pixels; save"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_planes_that_a_shard_lacks_are_told(tmp_path: Path, where: str) -> None:
+    path, axes = tmp_path / "a.zarr", [{"name": each} for each in "tzyx"]
+    scale = {"type": "scale", "scale": [1.0] * 4}
+    dataset = {"path": "0", "coordinateTransformations": [scale]}
+    root = zarr.create_group(str(path))
+    root.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}
+    codec = zarr.codecs.ShardingCodec(chunk_shape=(1, 1, 4, 4), index_location=where)
+    array = root.create_array(
+        "0",
+        shape=(3, 5, 14, 16),
+        chunks=(2, 4, 8, 8),
+        dtype="u1",
+        serializer=codec,
+        compressors=None,
+    )
+    array[0], array[1, 2:], array[2, 4, 13, 15] = 5, 5, 5
+    (remark,) = open_image(path).remarks
+    assert "stores 9 of its 15 planes: each pixel of the others is 0" in remark
+    shards = [each for each in (path / "0" / "c").rglob("*") if each.is_file()]
+    for shard in shards:
+        shard.write_bytes(shard.read_bytes()[:9])  # cut short: there, and said when it is read
+    assert "stores 11 of its 15 planes" in " ".join(open_image(path).remarks)
+
+
 @pytest.mark.parametrize(("shape", "written"), [((1500, 8, 8), 10), ((300, 4, 2, 8, 8), 82)])
 def test_planes_of_a_long_series_are_counted_one_by_one(
     tmp_path: Path, shape: tuple[int, ...], written: int

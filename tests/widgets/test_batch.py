@@ -93,7 +93,13 @@ def test_selected_layers_are_restored_with_their_pixel_sizes(
     viewer: Viewer, batch: BatchWidget, tmp_path: Path, noise: Noise, press: Callable[..., None]
 ) -> None:
     viewer.add_image(
-        noise(2, 24, 24), name="stack", scale=(1, 0.5, 0.5), units="µm", axis_labels=("z", "y", "x")
+        noise(2, 24, 24),
+        name="stack",
+        scale=(1, 0.5, 0.5),
+        units="µm",
+        axis_labels=("z", "y", "x"),
+        colormap="blue",
+        contrast_limits=(10, 200),
     )
     viewer.add_image(noise(24, 24), name="other")
     viewer.layers.selection = {viewer.layers["stack"]}
@@ -104,6 +110,8 @@ def test_selected_layers_are_restored_with_their_pixel_sizes(
     saved = read_image(tmp_path / "out" / "stack.ome.zarr")
     assert (saved.axes, saved.data.shape) == ("ZYX", (2, 48, 48))
     assert saved.pixel_size == {"Z": 1.0, "Y": 0.25, "X": 0.25}
+    (shown,) = saved.display
+    assert (shown.color, shown.limits) == ((0, 0, 255), (10, 200))
     assert states(batch) == {"stack": "✓ done"}
 
 

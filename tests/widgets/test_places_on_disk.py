@@ -55,6 +55,16 @@ def as_layer(image: Micrograph) -> Image:
     )
 
 
+def test_the_colours_and_limits_of_a_layer_are_in_the_file_of_its_result(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run
+) -> None:
+    layer = Image(noise(24, 24), name="DAPI", colormap="blue", contrast_limits=(10, 200))
+    viewer.add_layer(layer)
+    run()
+    (shown,) = read_image(viewer.layers[-1].metadata["mdeblurgan"]["file"]).display
+    assert (shown.color, shown.limits) == ((0, 0, 255), (10, 200))
+
+
 def corners(layer: Any) -> np.ndarray:
     """Where the outer edges of the first and last pixels lie in the world;
     planes at their centres.

@@ -290,6 +290,9 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
     output, picture, report = request.output, request.picture, request.report
     check_source_path(source)
+    for path in (output, picture, report):
+        if path is not None:
+            check_local(path)
     if picture is not None and picture.suffix.lower() != ".png":
         raise WrongUse(f"the before/after picture is a PNG; let {picture} end in .png.")
     _check_report(report)
@@ -323,7 +326,7 @@ def _check_report(report: Path | None) -> None:
     if report.suffix.lower() not in (".html", ".htm"):
         raise WrongUse(f"a report is a web page; let {report} end in .html.")
     try:
-        check_place(check_local(report))
+        check_place(report)
     except FileError as error:
         raise WrongUse(str(error)) from error
 

@@ -26,7 +26,7 @@ from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.degradation import Condition, Mixture
-    from napari_mdeblurgan.storage import FileImage
+    from napari_mdeblurgan.storage import FileImage, Micrograph
 
 _SIGMA = 1.2
 _INTERRUPTED = (
@@ -264,7 +264,7 @@ def make_pairs(
 
     from napari_mdeblurgan.before_after import write_comparison
     from napari_mdeblurgan.degradation.simulated import simulated_pair, with_pixel_size
-    from napari_mdeblurgan.storage import image_stem, read_image, write_image
+    from napari_mdeblurgan.storage import image_stem, write_image
 
     try:
         for kind in ("low", "high"):
@@ -274,7 +274,7 @@ def make_pairs(
     made = 0
     for source, (low_path, high_path, picture) in heeded(targets.items()):
         try:
-            image = read_image(source.path, source.image)
+            image = _sharp(source)
             own, size_um, assumed = with_pixel_size(
                 degradation, image, options.physical.get("pixel-size"), scale
             )
@@ -304,6 +304,17 @@ def make_pairs(
         )
     if not made:
         raise ImageError("No image could be used; mend what is said of them above, or name others.")
+
+
+def _sharp(source: FileImage) -> Micrograph:
+    """The image, which must not be a label map."""
+    from napari_mdeblurgan.restoration.label_maps import refuse_label_map
+    from napari_mdeblurgan.storage import read_image
+
+    image = read_image(source.path, source.image)
+    if not image.rgb:
+        refuse_label_map(image.data)
+    return image
 
 
 def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:

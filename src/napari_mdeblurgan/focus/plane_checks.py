@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError, in_code
+from napari_mdeblurgan.restoration.label_maps import refuse_label_map
+from napari_mdeblurgan.storage.micrograph import check_size_known
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus.stack import AllInFocus, FocusChoice
@@ -51,6 +52,8 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
                 "The planes of this stack differ in size, so they cannot lie on each other yet; "
                 "register them."
             )
+    if stack[0].ndim == 2:
+        refuse_label_map(stack[0])
     whole = isinstance(reference, Integral) and not isinstance(reference, bool)
     if reference is not None and not (whole and 0 <= reference < len(stack)):
         raise ImageError(
@@ -113,10 +116,7 @@ def _check_is_stack(stack: Any) -> None:
                 f"A plane of this stack is no array of numpy or dask, but a {type(plane).__name__};"
                 " pass `numpy.asarray(stack)`."
             )
-        if any(math.isnan(length) for length in plane.shape):
-            raise ImageError(
-                "The size of the lazy stack is not known; call its `compute_chunk_sizes()` first."
-            )
+        check_size_known(plane)
 
 
 def _check_type(dtype: Any) -> None:

@@ -12,6 +12,7 @@ from dask.local import get_sync
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.lazy_arrays import by_block, stored_in
+from napari_mdeblurgan.storage.micrograph import check_size_known
 
 _MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
 
@@ -43,8 +44,8 @@ def as_array(image: Any) -> Any:
     Raises
     ------
     ImageError
-        If that is no array, or has masked pixels and a type without NaN; the latter of a lazy array
-        when they are read.
+        If that is no array, its size is not known, or it has masked pixels and a type without NaN;
+        the latter of a lazy array when they are read.
     """
     if hasattr(image, "dims") and hasattr(
         image, "data"
@@ -67,6 +68,7 @@ def as_array(image: Any) -> Any:
     if dense is not None:
         image = getattr(image, dense)()
     if is_lazy(image):
+        check_size_known(image)
         plain = type(getattr(image, "_meta", None)) in (np.ndarray, type(None))
         return image if plain else by_block(as_array, image)
     try:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, check_order, is_lazy
@@ -300,10 +299,6 @@ def planning(
     check_is_card(card)
     check_order(image)
     image, in_memory = as_array(image), in_memory and on_disk is None
-    if any(math.isnan(length) for length in image.shape):
-        raise ImageError(
-            "The size of the lazy image is not known; call its `compute_chunk_sizes()` first."
-        )
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
     check_dtype(dtype)
     colour = has_colours(shape, card, rgb)

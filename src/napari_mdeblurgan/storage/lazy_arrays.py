@@ -120,9 +120,12 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
     FileError
         If there is no pixel, or there would be more blocks than can be worked with.
     """
-    if 0 in stored.shape or 0 in piece:
+    if 0 in stored.shape:
         size = " × ".join(map(str, stored.shape))
         raise FileError(f"{stored.path} has no pixels: its size is {size}; save it again.")
+    if 0 in piece:
+        size = " × ".join(map(str, piece))
+        raise FileError(f"{stored.path} is stored in pieces of {size} pixels; save it again.")
     import dask.array as da  # takes half a second
 
     chunks = [min(edge, length) for edge, length in zip(piece, stored.shape, strict=True)]

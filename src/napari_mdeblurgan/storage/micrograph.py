@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
@@ -115,6 +116,7 @@ class Micrograph:
                 f"A {type(self.data).__name__} is no array of numpy, dask or zarr; pass "
                 "`numpy.asarray(data)`."
             )
+        check_size_known(self.data)
         if len(axes) != self.data.ndim or len(set(axes)) != len(axes):
             raise ImageError(
                 f"The axes {axes!r} do not name the {self.data.ndim} dimensions of the image, "
@@ -226,4 +228,18 @@ class Micrograph:
             time_step=self.time_step,
             time_origin=self.time_origin,
             channel_names=self.channel_names,
+        )
+
+
+def check_size_known(array: Any) -> None:
+    """Refuse a lazy array whose size dask does not know, as after indexing by a condition.
+
+    Raises
+    ------
+    ImageError
+        With the mend.
+    """
+    if any(math.isnan(length) for length in array.shape):
+        raise ImageError(
+            "The size of the lazy image is not known; call its `compute_chunk_sizes()` first."
         )

@@ -50,7 +50,7 @@ def test_it_is_as_soft_coloured_and_called_as_it_was(
     colours: tuple[int, ...],
     edge: int,
 ) -> None:
-    look: dict[str, Any] = {"contrast_limits": (20, 200)}
+    look: dict[str, Any] = {"contrast_limits": (20.0, 200.0)}
     look |= {} if colours else {"colormap": "green"}
     place = {"scale": (0.325, 0.325), "translate": (3, -2), "units": "um"}
     viewer.add_image(noise(edge, edge + 10, *colours), name="scan", **place, **look)

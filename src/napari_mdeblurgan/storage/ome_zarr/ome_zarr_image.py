@@ -90,8 +90,9 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
         raise FileError(
             f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again."
         )
+    image = _micrograph(path, array, level0)
     remarks = remarks_on_planes(path, path / level0.component, array, level0.axes)
-    return replace(_micrograph(path, array, level0), remarks=remarks)
+    return replace(image, remarks=remarks)
 
 
 def open_levels(path: Path) -> list[Any]:

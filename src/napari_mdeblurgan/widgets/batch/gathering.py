@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -25,6 +26,7 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.widgets.batch.file_list import FileList
 from napari_mdeblurgan.widgets.batch.which_images import ImageChooser, several_in
+from napari_mdeblurgan.widgets.layers.appearance import appearance_of, display_of
 from napari_mdeblurgan.widgets.layers.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.layers.origin import is_ours
 from napari_mdeblurgan.widgets.layers.placement import placement_of
@@ -278,9 +280,10 @@ def files_in(folder: str, output: str) -> Generator[list[str], None, bool]:
 def _micrograph_of(layer: Image) -> Micrograph:
     """A layer's image as it is now, with y and x where its labels say."""
     placement = placement_of(layer)
-    return micrograph(
+    image = micrograph(
         arranged(as_array(full_resolution(layer)), placement.order),
         layer.name,
         layer.rgb,
         placement,
     )
+    return replace(image, display=display_of(appearance_of(layer), image.channels))

@@ -16,9 +16,8 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.array_part import ArrayPart
-from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
-from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED
+from napari_mdeblurgan.widgets.layers.appearance import FOLLOWED, display_of
 from napari_mdeblurgan.widgets.layers.axes import arranged, lazy, micrograph, order_of
 from napari_mdeblurgan.widgets.layers.placement import Placement
 from napari_mdeblurgan.widgets.layers.result_metadata import made_so
@@ -150,10 +149,9 @@ def _image_of(layer: LayerTuple) -> Micrograph:
     placement = placement_in(attributes, finest.ndim - rgb)
     pixels = finest if isinstance(finest, np.ndarray) else lazy(finest)
     image = micrograph(arranged(pixels, placement.order), str(attributes["name"]), rgb, placement)
-    shown = () if rgb or "colormap" not in attributes else (_display(attributes),) * image.channels
     return replace(
         image,
-        display=shown,
+        display=display_of(attributes, image.channels),
         restored=is_restored(made),
         provenance=record_of([layer_entry(attributes, image.axes, made, placement)]),
     )
@@ -176,33 +174,6 @@ def layer_entry(
         "made": {name: value for name, value in made.items() if name != "trust"},
         "trust": made.get("trust"),
     }
-
-
-def _display(attributes: Mapping[str, Any]) -> ChannelDisplay:
-    return ChannelDisplay.of(
-        colour_table(attributes["colormap"]), attributes.get("contrast_limits")
-    )
-
-
-def colour_table(colormap: Any) -> np.ndarray | None:
-    """The lookup table of a colormap, (3, 256) uint8; None where nothing but its name is given."""
-    known = colormap if isinstance(colormap, Mapping) else getattr(colormap, "__dict__", {})
-    if "colors" not in known:
-        return None
-    colours = np.asarray(known["colors"], dtype=float)[:, :3]
-    at = np.linspace(0, 1, DISPLAY_LEVELS)
-    controls = known.get("controls")
-    steps = (
-        np.linspace(0, 1, len(colours))
-        if controls is None or not len(controls)
-        else np.asarray(controls, float)
-    )
-    if str(known.get("interpolation")) == "zero":  # a colour from each step to the next
-        number = np.clip(np.searchsorted(steps, at, side="right") - 1, 0, len(colours) - 1)
-        table = colours[number].T
-    else:
-        table = np.stack([np.interp(at, steps, colours[:, part]) for part in range(3)])
-    return np.round(255 * np.clip(table, 0, 1)).astype(np.uint8)
 
 
 def stacked(channels: Sequence[Any]) -> Any:

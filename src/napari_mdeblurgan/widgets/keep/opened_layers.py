@@ -23,9 +23,9 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     METADATA_KEY,
     SHOWN_SOFTENED,
     LayerTuple,
-    colour_table,
     placement_in,
 )
+from napari_mdeblurgan.widgets.layers.appearance import colour_table
 from napari_mdeblurgan.widgets.layers.axes import lazy, micrograph, put_back
 from napari_mdeblurgan.widgets.layers.result_metadata import keeping_trust
 from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
+
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
 
@@ -34,6 +38,44 @@ def appearance_of(layer: Image) -> dict[str, Any]:
     look["contrast_limits"] = tuple(layer.contrast_limits)
     look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
     return look if layer.rgb else look | {"colormap": layer.colormap}
+
+
+def display_of(look: Mapping[str, Any], channels: int) -> tuple[ChannelDisplay, ...]:
+    """How each channel of a layer is shown, as files tell it: all in the colours and limits of
+    the layer; empty for colour images and where nothing is known.
+
+    Parameters
+    ----------
+    look : mapping
+        Attributes of the layer, as `appearance_of` gives them.
+    channels : int
+        How many channels its image has.
+    """
+    if look.get("rgb") or "colormap" not in look:
+        return ()
+    shown = ChannelDisplay.of(colour_table(look["colormap"]), look.get("contrast_limits"))
+    return (shown,) * channels
+
+
+def colour_table(colormap: Any) -> np.ndarray | None:
+    """The lookup table of a colormap, (3, 256) uint8; None where nothing but its name is given."""
+    known = colormap if isinstance(colormap, Mapping) else getattr(colormap, "__dict__", {})
+    if "colors" not in known:
+        return None
+    colours = np.asarray(known["colors"], dtype=float)[:, :3]
+    at = np.linspace(0, 1, DISPLAY_LEVELS)
+    controls = known.get("controls")
+    steps = (
+        np.linspace(0, 1, len(colours))
+        if controls is None or not len(controls)
+        else np.asarray(controls, float)
+    )
+    if str(known.get("interpolation")) == "zero":  # a colour from each step to the next
+        number = np.clip(np.searchsorted(steps, at, side="right") - 1, 0, len(colours) - 1)
+        table = colours[number].T
+    else:
+        table = np.stack([np.interp(at, steps, colours[:, part]) for part in range(3)])
+    return np.round(255 * np.clip(table, 0, 1)).astype(np.uint8)
 
 
 def looking_like(arguments: Mapping[str, Any], source: Image | None) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.steps import Returning
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import PARTIAL
+from napari_mdeblurgan.widgets.layers.appearance import display_of
 from napari_mdeblurgan.widgets.layers.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.layers.placement import enlarged
 from napari_mdeblurgan.widgets.runs import trust
@@ -156,7 +157,8 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     yield trust.LOOKING
     placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
-    source = replace(source, binning=job.binning)
+    display = display_of(job.look, source.channels)
+    source = replace(source, binning=job.binning, display=display)
     options, identity = {**job.options, "tile": _tile(job, model)}, job.identity
     path = _result_path(job, model, identity)
     if not path.exists():
