@@ -107,7 +107,7 @@ def test_of_a_lazy_stack_four_places_are_read() -> None:
 def test_its_result_is_softer_by_pixels_of_the_image(colours: int) -> None:
     image = compressed(micrograph(colours), 85)
     softness = [jpeg_softness(image, factor, rgb=bool(colours)) for factor in (1, 2, 4)]
-    assert softness == [0.4, 0.8, 1.6]
+    assert softness == [0.45, 0.9, 1.8]
     assert jpeg_softness(micrograph(colours), 2, rgb=bool(colours)) == 0
 
 
@@ -122,16 +122,16 @@ def test_it_counts_where_the_optics_would_be_sharper() -> None:
 
 def test_a_plan_says_so_and_a_given_softness_is_kept(tiny_model: Models) -> None:
     image, card = compressed(micrograph(), 85), tiny_model().card
-    assert str(make_plan(image, card).softness) == "softness 0.8 px (JPEG-compressed)"
+    assert str(make_plan(image, card).softness) == "softness 0.9 px (JPEG-compressed)"
     assert make_plan(image, card, softness=0.3).softness.sigma == 0.3
     assert make_plan(micrograph(), card).softness.sigma == card.softness
     lazy = da.from_array(image, chunks=100)
-    assert finished(planning(lazy, card)).softness.sigma == 0.8
+    assert finished(planning(lazy, card)).softness.sigma == 0.9
     assert make_plan(lazy, card).softness.sigma == card.softness  # no pixel is read
 
 
 def test_the_result_is_that_of_the_softness(tiny_model: Models) -> None:
     image, model = compressed(micrograph(edge=120), 85), tiny_model()
     found = restore(image, model, device="cpu")
-    np.testing.assert_array_equal(found, restore(image, model, softness=0.8, device="cpu"))
+    np.testing.assert_array_equal(found, restore(image, model, softness=0.9, device="cpu"))
     assert (found != restore(image, model, softness=0, device="cpu")).any()

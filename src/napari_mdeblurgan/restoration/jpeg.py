@@ -13,7 +13,7 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import spots
 from napari_mdeblurgan.stopping import look_up
 
-JPEG_SOFTNESS = 0.4  # σ, in pixels of the image
+JPEG_SOFTNESS = 0.45  # σ, in pixels of the image
 _BLOCK, _HALF = 8, 4
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FINEST = (6, 7)  # of the 8 frequencies of a block along an axis
