@@ -1,5 +1,5 @@
 """Is the error bar right? `python benchmarks/calibration.py DATA [--output DIR] [--disagreement]
-[--limit N]`.
+[--limit N] [--jpeg QUALITY]`.
 
 DATA has the subfolders rgb/ and grey/ of sharp images that no model was trained on and no error bar
 fitted to. The middle 512² pixels of each are blurred in six ways, restored by the bundled models
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jpeg import compressed
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -52,6 +53,7 @@ def main() -> None:
         help="with the eight orientations: nine times as long",
     )
     parser.add_argument("--limit", type=int, help="images of each kind")
+    parser.add_argument("--jpeg", type=int, help="compress the blurred images at this quality")
     wishes = parser.parse_args()
     rows: list[Row] = []
     counts = {
@@ -92,6 +94,8 @@ def _judged(
         for condition in CONDITIONS:
             low, truth = degraded(sharp, condition, model.card.scale)
             levels = np.rint(low * 255).astype(np.uint8)
+            if wishes.jpeg is not None:
+                levels = compressed(levels, wishes.jpeg)
             plan = make_plan(levels, model.card)
             restored = restore(levels, model)
             found = assess(

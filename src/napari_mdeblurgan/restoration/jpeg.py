@@ -14,8 +14,8 @@ from napari_mdeblurgan.restoration.intensity import spots
 from napari_mdeblurgan.stopping import look_up
 
 JPEG_SOFTNESS = 0.45  # σ, in pixels of the image
-_BLOCK, _HALF = 8, 4
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+JPEG_BLOCK, _HALF = 8, 4  # pixels of an edge of a block
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FINEST = (6, 7)  # of the 8 frequencies of a block along an axis
 _SPOTS = 4
 _ROUNDING = 0.1  # grey levels, squared: less is no detail, but what rounding to whole ones leaves
@@ -62,30 +62,37 @@ def was_jpeg(image: Any, *, rgb: bool) -> bool:
     if np.dtype(image.dtype) != np.uint8 or 0 in image.shape:
         return False
     places = list(spots(image.shape, 3 if rgb else 2))
-    told, blocks = np.zeros((_BLOCK, _BLOCK)), np.zeros((_BLOCK, _BLOCK))
+    told, blocks = np.zeros((JPEG_BLOCK, JPEG_BLOCK)), np.zeros((JPEG_BLOCK, JPEG_BLOCK))
     for place in places[:: -(-len(places) // _SPOTS)]:
         look_up()
         pixels = read(image, place)
-        grey = pixels[..., :3] @ _LUMA if rgb else pixels.astype(np.float32)
-        if min(grey.shape) < 2 * _BLOCK:
+        grey = pixels[..., :3] @ LUMA if rgb else pixels.astype(np.float32)
+        if min(grey.shape) < 2 * JPEG_BLOCK:
             continue
         y, x = (part.start for part in place[len(place) - 2 :] if isinstance(part, slice))
-        for total, seen in zip((told, blocks), _by_grid(grey), strict=True):
+        for total, seen in zip((told, blocks), grid_evidence(grey), strict=True):
             total += np.roll(seen, (y, x), (0, 1))
     blocks = np.maximum(blocks, 1)
     return bool((told / blocks < np.minimum(_GONE, -_SURE / np.sqrt(blocks))).any())
 
 
-def _by_grid(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def grid_evidence(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each of the 8 × 8 places where a grid of blocks can begin: the sum over its blocks of the
     logarithm of what they have of the finest detail to what blocks half a block off have, and how
     many show something.
     """
     energy = _finest(grey)
-    rows, columns = ((length - _BLOCK + 1) // _BLOCK for length in grey.shape)
-    energy = energy[: rows * _BLOCK, : columns * _BLOCK]
-    cells = np.log(energy.reshape(rows, _BLOCK, columns, _BLOCK) + np.float32(_ROUNDING))
-    off = [np.roll(cells, shift, (1, 3)) for shift in ((_HALF, 0), (0, _HALF), (_HALF, _HALF))]
+    rows, columns = ((length - JPEG_BLOCK + 1) // JPEG_BLOCK for length in grey.shape)
+    energy = energy[: rows * JPEG_BLOCK, : columns * JPEG_BLOCK]
+    cells = np.log(energy.reshape(rows, JPEG_BLOCK, columns, JPEG_BLOCK) + np.float32(_ROUNDING))
+    off = [
+        np.roll(cells, shift, (1, 3))
+        for shift in (
+            (JPEG_BLOCK // 2, 0),
+            (0, JPEG_BLOCK // 2),
+            (JPEG_BLOCK // 2, JPEG_BLOCK // 2),
+        )
+    ]
     between = sum(off) / np.float32(len(off))
     shows = between > np.log(_DETAIL)
     return np.where(shows, cells - between, 0).sum((0, 2)), shows.sum((0, 2))
@@ -93,8 +100,8 @@ def _by_grid(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _finest(grey: np.ndarray) -> np.ndarray:
     """The energy of the four finest frequencies of the block that begins at each pixel."""
-    at = np.arange(_BLOCK)
-    waves = [np.cos(np.pi * (2 * at + 1) * f / (2 * _BLOCK)) / 2 for f in _FINEST]
+    at = np.arange(JPEG_BLOCK)
+    waves = [np.cos(np.pi * (2 * at + 1) * f / (2 * JPEG_BLOCK)) / 2 for f in _FINEST]
     energy = np.zeros_like(grey)
     for down in waves:
         along = ndimage.correlate1d(grey, down, axis=0, origin=-_HALF, mode="nearest")

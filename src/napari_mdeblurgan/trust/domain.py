@@ -13,11 +13,13 @@ import numpy as np
 
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.intensity import Window, bounds
+from napari_mdeblurgan.restoration.jpeg import was_jpeg
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import LARGEST_PX
+from napari_mdeblurgan.trust.compression import compression_loss
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
 from napari_mdeblurgan.trust.empty_areas import empty_level, without_empty
 from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration
@@ -26,6 +28,7 @@ from napari_mdeblurgan.trust.samples import SamplePlace, grey, normalised, rich_
 from napari_mdeblurgan.trust.spectrum import nothing_finer
 
 _SATURATED = 0.002
+NINE_OF_TEN = 1.645  # standard deviations of a Gaussian, to both sides
 NOISE_SLACK = 1.2  # times the largest noise learned: what an estimate may be off by
 BINS = (2, 3, 4)
 SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
@@ -69,6 +72,9 @@ class Examination:
         By how many of its pixels along y and x the image is better binned first; 1 for not at all.
     empty : float or None
         The value of areas where no picture was taken, see `empty_level`.
+    lost : tuple of float
+        Standard deviation of what compression has taken from each colour, in windows, see
+        `compression_loss`; empty where it has taken nothing.
     """
 
     blur: FieldBlur
@@ -83,6 +89,17 @@ class Examination:
     stronger: str | None = None
     advised_binning: int = 1
     empty: float | None = None
+    lost: tuple[float, ...] = ()
+
+    @property
+    def unsure(self) -> Noise:
+        """The noise, with what compression has taken from the image."""
+        return self.noise.with_more(self.lost) if self.lost else self.noise
+
+    @property
+    def lost_width(self) -> float:
+        """What nine of ten errors by compression stay below, in windows."""
+        return NINE_OF_TEN * math.sqrt(np.mean(np.square(self.lost))) if self.lost else 0.0
 
     @property
     def blur_sigma_px(self) -> float | None:
@@ -120,7 +137,7 @@ def examine(
     binning : int
         By how many pixels along y and x the image was binned before.
     """
-    empty = empty_level(image, plan, channel)
+    pixels, empty = image, empty_level(image, plan, channel)
     image = without_empty(image, empty, rgb=plan.rgb)
     places = rich_places(image, plan, window, channel)
     parts = [normalised(place, image, plan, window) for place in places]
@@ -134,12 +151,17 @@ def examine(
     blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
     if nothing_finer(greys):
         blur = replace(blur, halves=True)
+    lost: tuple[float, ...] = ()
+    if was_jpeg(pixels, rgb=plan.rgb):
+        taken = compression_loss([place.read(pixels, plan) for place in places])
+        lost = tuple(each / span for each in taken)
     saturated, ceiling = _saturation(image, places, plan, window)
     noise_limit = calibration.noise_limit if calibration else None
     fits, sentence = judge_domain(card, blur, noise.typical, saturated, noise_limit, binning)
     return Examination(
         blur=blur,
         noise=noise,
+        lost=lost,
         grey_noise=grey_noise,
         noise_sigma=noise.typical * span,
         noise_share=noise.typical,

@@ -110,7 +110,8 @@ class Mapped:
         look_up()
         whole = piece.filled()
         sigma = estimate.examination.noise.sigma(whole.blurred)
-        maps = {"consistency": in_noise(difference, sigma)[piece.inside]}
+        unsure = estimate.examination.unsure.sigma(whole.blurred)
+        maps = {"consistency": in_noise(difference, unsure)[piece.inside]}
         blur = defocus_of_tile(
             image, index, tile, plan, estimate.window, estimate.examination.grey_noise
         )
@@ -185,7 +186,10 @@ class Mapped:
             look_up()
             values = features(seen, piece.inside, factor, estimate.psf, said, spread)
             look_up()
-            maps["error"] = on_result(_blank(bar.half_width(values) * span, gap), factor)
+            width = bar.half_width(values)
+            if lost := estimate.examination.lost_width:
+                width = np.hypot(width, np.float32(lost))
+            maps["error"] = on_result(_blank(width * span, gap), factor)
         if spread is not None:
             on_fine = None if gap is None else on_result(gap, factor)
             maps["disagreement"] = _blank(spread.mean(axis=-1) * span, on_fine)

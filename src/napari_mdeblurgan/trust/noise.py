@@ -49,6 +49,13 @@ class Noise:
         ) * np.maximum(values, 0)
         return np.sqrt(variance, dtype=np.float32)
 
+    def with_more(self, sigma: Sequence[float]) -> Noise:
+        """The same with what is not noise but not in the specimen either, of a standard deviation
+        for each colour, in windows.
+        """
+        pairs = zip(self.constant, sigma, strict=True)
+        return Noise(tuple(constant + more**2 for constant, more in pairs), self.slope)
+
     @property
     def typical(self) -> float:
         """At half brightness, mean over the colours."""
