@@ -77,7 +77,8 @@ def measure_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
     Notes
     -----
     Never below a thousandth of the window. Where a camera has made colours from a mosaic, or a file
-    was compressed, neighbouring pixels are not independent and the noise is underestimated.
+    was compressed, neighbouring pixels are not independent and the noise is underestimated; for
+    what JPEG has taken see `compression_loss`.
     """
     least = max(step**2 / 12, FLOOR)
     lines = (
