@@ -28,6 +28,7 @@ from napari_mdeblurgan.batch.batch_table import PAGE
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
+from napari_mdeblurgan.widgets.shared import wording
 from napari_mdeblurgan.widgets.shared.offered_models import SAME_PIXELS
 from napari_mdeblurgan.widgets.shared.plain import plain
 from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink, read_aloud
@@ -343,6 +344,16 @@ def show_buttons(
     controls.retry.enabled = ready and failed > 0
     controls.open.enabled = bool(output) and folder_there(folder)
     controls.table.enabled = bool(output) and file_there(folder / PAGE)
+
+
+def show_bar(controls: BatchControls, fraction: float | None, *words: str) -> None:
+    """Show how far the work is, from 0 to 1, or that there is work; and what else is said."""
+    bar = controls.progress
+    bar.min, bar.max = 0, PROGRESS_STEPS if fraction is not None else 0
+    if fraction is not None:
+        bar.value = round(fraction * PROGRESS_STEPS)
+    said = " · ".join(words) if fraction is None else wording.on_bar(fraction, *words)
+    bar.native.setFormat(said)
 
 
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:

@@ -205,7 +205,7 @@ class DeblurWidget(Container):
         controls.cancel.changed.connect(self.cancel)
         bind_key(self._viewer, COMPARE_KEY, self.compare)
         marks.found.connect(self.reset_choices)
-        self._watch = LifeWatch(self.native, self._on_show, self._on_close)
+        self._watch = LifeWatch(self.native, self._on_show, self._on_close, self._arrivals.at_work)
 
     def _follow_active(self, _: object = None) -> None:
         active = self._chosen.active

@@ -34,6 +34,7 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
+    closed_while,
     refuse_taken_name,
     resumed_with,
     tuning_lacks,
@@ -100,7 +101,7 @@ class FineTuneWidget(FineTunePanel):
         self.resume_button.chosen.connect(self.resume)
         self.tabs.currentChanged.connect(self.resume_button.look)
         self.result.use.clicked.connect(self.use)
-        self._watch = LifeWatch(self, self._on_show, self._on_close)
+        self._watch = LifeWatch(self, self._on_show, self._on_close, self._at_work)
 
     # ---- what is offered
 
@@ -382,6 +383,10 @@ class FineTuneWidget(FineTunePanel):
 
     def _offer_devices(self, devices: Devices) -> None:
         self.training.offer_devices(devices.entries)
+
+    def _at_work(self) -> str:
+        name = self._folder.path.name if self._process is not None and self._folder else ""
+        return closed_while(name, starting=self.running, registering=self._registering is not None)
 
     def _on_close(self) -> None:
         """What is running stops with a checkpoint, and can be resumed."""

@@ -174,6 +174,11 @@ class FocusStackPanel(QWidget):
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
 
+    def show_row(self, control: QWidget, *, shown: bool) -> None:
+        """Show or hide a control and its name."""
+        control.setVisible(shown)
+        self.named[control].setVisible(shown)
+
 
 def _drop_down(tip: str) -> QComboBox:
     box = QComboBox()
@@ -187,3 +192,12 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
+
+
+def offer_names(box: QComboBox, names: list[str], chosen: int) -> None:
+    """Offer names and choose one, without a word to those who listen."""
+    box.blockSignals(True)
+    box.clear()
+    box.addItems(names)
+    box.setCurrentIndex(chosen)
+    box.blockSignals(False)
