@@ -392,10 +392,9 @@ class FocusStackWidget(FocusStackPanel):
 
     def _show(self, made: Focused) -> None:
         stack = self._sources[self._runner.position]
-        sources = self._there(stack)
         if self._previewed is not None:
             remove_layers(self._viewer, list(self._there([self._previewed])))
-        image = add_focused(self._viewer, made, sources, of_one=len(stack) == 1)
+        image = add_focused(self._viewer, made, [each() for each in stack])
         self._previewed = weakref.ref(image) if made.preview else None
         if self._work is not None:
             self._times.keep(self._work, "cpu", self._runner.elapsed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,17 @@ def appearance_of(layer: Image) -> dict[str, Any]:
     look["contrast_limits"] = tuple(layer.contrast_limits)
     look["contrast_limits_range"] = tuple(layer.contrast_limits_range)
     return look if layer.rgb else look | {"colormap": layer.colormap}
+
+
+def contrast_of_all(layers: Sequence[Image]) -> dict[str, Any]:
+    """The contrast limits, and their range, that hold those of several layers, in `appearance_of`'s
+    words.
+    """
+    return {
+        name: (min(low for low, _ in spans), max(high for _, high in spans))
+        for name in ("contrast_limits", "contrast_limits_range")
+        if (spans := [getattr(each, name) for each in layers])
+    }
 
 
 def looking_like(arguments: Mapping[str, Any], source: Image | None) -> Mapping[str, Any]:
