@@ -31,7 +31,13 @@ from napari_mdeblurgan.restoration.binning import AUTO_BINNING
 from napari_mdeblurgan.widgets.shared import wording
 from napari_mdeblurgan.widgets.shared.offered_models import SAME_PIXELS
 from napari_mdeblurgan.widgets.shared.plain import plain
-from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink, read_aloud
+from napari_mdeblurgan.widgets.shared.rows import (
+    PROGRESS_STEPS,
+    in_a_row,
+    let_shrink,
+    pass_focus,
+    read_aloud,
+)
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 
 SAME_PIXELS_TIP = (
@@ -334,14 +340,21 @@ def wished(
 def show_buttons(
     controls: BatchControls, *, ready: bool, cancellable: bool, stopped: bool, failed: int
 ) -> None:
-    """Enable what can be pressed now, and name it."""
+    """Enable what can be pressed now, and name it; the keyboard goes from one to the other."""
     output = controls.output.value.strip()
     folder = at_home(output)
     begun = bool(output) and file_there(folder / MANIFEST)
+    run, retry, cancel = controls.run.native, controls.retry.native, controls.cancel.native
+    if cancellable:
+        controls.cancel.enabled = True
+        pass_focus(cancel, run, retry)
     controls.run.enabled = ready
     controls.run.text = "Resume" if begun and (stopped or not failed) else "Start"
-    controls.cancel.enabled = cancellable
     controls.retry.enabled = ready and failed > 0
+    if not cancellable:
+        bar = controls.progress.native
+        pass_focus(run if ready else bar, cancel, bar)
+        controls.cancel.enabled = False
     controls.open.enabled = bool(output) and folder_there(folder)
     controls.table.enabled = bool(output) and file_there(folder / PAGE)
 

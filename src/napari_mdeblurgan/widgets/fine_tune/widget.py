@@ -306,7 +306,7 @@ class FineTuneWidget(FineTunePanel):
             self._refresh()
         elif self._process is not None:
             self._process.stop()
-            self.stop_button.setEnabled(False)
+            self.show_stopping()
             self._say(STOPPING)
 
     # ---- what comes back
@@ -430,8 +430,7 @@ class FineTuneWidget(FineTunePanel):
         """Bring everything that depends on the choices and on the work in line with them."""
         running, problem = self.running, self.problem
         waits = running or self._registering is not None or self._preparing.leaving
-        self.start_button.setEnabled(not waits and not problem)
-        self.stop_button.setEnabled(running)
+        self.show_working(running=running, ready=not waits and not problem)
         self.resume_button.offer(running=running or self._preparing.leaving)
         registering = self._registering is not None
         self.pairs.sources.register.setEnabled(not registering and not running)
