@@ -14,6 +14,7 @@ import pytest
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import softened_result
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.softened_result import SoftLevels, softened_part, softened_plane
 
 RANDOM = np.random.default_rng(0)
@@ -69,6 +70,27 @@ def test_hot_pixels_stay_and_change_no_others(factor: int, colours: tuple[int, .
             image, (), range(top, min(top + 5, 48)), range(11, 43), 1.5, rgb=bool(colours)
         )
         assert np.array_equal(part, soft[top : top + 5, 11:43])
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_hot_pixels_of_a_result_with_the_images_own_pixels_are_told_by_its_window(
+    colours: tuple[int, ...],
+) -> None:
+    window = Window(900, 1000)
+    plain = RANDOM.integers(900, 1000, (2, 48, 60, *colours), dtype=np.uint16)
+    image, rgb = plain.copy(), bool(colours)
+    for y, x in ((0, 6), (9, 11), (10, 11), (30, 59)):
+        image[1, y, x] = 60_000
+    image[1, 20, 20] = 1200  # bright, and less than three windows above what is around
+    hot = image[1] == 60_000
+    soft = softened_plane(image[1], 1.5, rgb=rgb, window=window)
+    assert (soft[hot] == 60_000).all()
+    assert (soft[20, 20] < 1100).all()
+    blurred = softened_plane(plain[1], 1.5, rgb=rgb).astype(float)
+    assert np.abs(soft - blurred)[~hot].max() < 40
+    assert softened_plane(image[1], 1.5, rgb=rgb)[9, 12].min() > 2000  # without it they spread
+    lazy = SoftLevels([da.from_array(image)], rgb=rgb, sigma=1.5, windows=lambda _: window)
+    assert np.array_equal(lazy.arrays[0][1, 5:33, 9:].compute(), soft[5:33, 9:])
 
 
 def test_a_sharp_point_is_not_taken_for_a_hot_pixel() -> None:

@@ -264,6 +264,23 @@ def test_the_image_looks_as_its_stack_does_when_it_comes(
     assert viewer.layers["stack [confidence]"].colormap.name != "magma"
 
 
+def test_the_image_of_several_layers_has_the_contrast_that_all_of_them_have_by_then(
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
+) -> None:
+    planes = [viewer.add_image(plane, name=f"plane {at}") for at, plane in enumerate(stack)]
+    viewer.layers.selection = set(viewer.layers)
+    press(dock.run)
+    for at, layer in enumerate(planes):
+        layer.contrast_limits, layer.gamma = (20 + at, 90 + at), 0.5
+    qtbot.waitUntil(lambda: not dock.running, timeout=120_000)
+    made = next(layer for layer in viewer.layers if "all in focus" in layer.name)
+    assert (tuple(made.contrast_limits), made.gamma) == ((20, 89 + len(planes)), 0.5)
+
+
 def test_the_last_layer_that_is_left_of_a_stack_of_several_does_not_lend_its_look(
     viewer: Viewer,
     dock: FocusStackWidget,

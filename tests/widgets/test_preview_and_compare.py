@@ -55,6 +55,18 @@ def test_next_preview_replaces_the_last(
     assert widget.image is source
 
 
+def test_a_preview_that_was_locked_stays(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, wait_for_end: Callable[[], None]
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    for button in (widget.controls.preview, widget.controls.preview, widget.controls.run):
+        button.native.click()
+        wait_for_end()
+        viewer.layers["nuclei [preview]"].locked = True
+    names = ["nuclei", "nuclei [preview]", "nuclei [sharp ×2]"]
+    assert [layer.name for layer in viewer.layers] == names
+
+
 def test_preview_in_3d_is_refused_in_a_sentence(
     viewer: Viewer, widget: DeblurWidget, noise: Noise
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import zarr
+from napari.layers._layer_actions import _duplicate_layer
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
@@ -57,6 +58,40 @@ def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
     np.testing.assert_allclose(
         np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
     )
+
+
+def test_a_copy_of_an_unfinished_layer_is_resumed_with_it_and_a_slice_of_it_is_left_alone(
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    wait_for_end: Run,
+) -> None:
+    source = viewer.add_image(noise(1000, 1000), name="scan")
+    layer = begin(qtbot, on_disk, blocks, done=2)
+    stop(qtbot, on_disk, blocks)
+    viewer.layers.selection.active = layer
+    _duplicate_layer(viewer.layers)
+    copy = next(each for each in viewer.layers if each not in (source, layer))
+    cut = viewer.add_image(
+        np.asarray(layer.data[0][:9, :9]), name="cut", metadata=dict(layer.metadata)
+    )
+    assert copy.name == "scan [sharp ×2] – unfinished, 50 % copy"
+    viewer.layers.selection.active = source
+    begin(qtbot, on_disk, blocks, done=2)
+    blocks.let_on(1)
+    qtbot.waitUntil(lambda: len(blocks.done) == 3)
+    stop(qtbot, on_disk, blocks)
+    assert copy.name == "scan [sharp ×2] copy – unfinished, 75 %"
+    blocks.let_on()
+    on_disk.controls.run.native.click()
+    wait_for_end()
+    assert [each.name for each in (layer, copy)] == ["scan [sharp ×2]", "scan [sharp ×2] copy"]
+    whole = np.asarray(layer.data[0])
+    assert whole[1500:, 1500:].std()
+    assert np.array_equal(np.asarray(copy.data[0]), whole)
+    assert (cut.name, cut.data.shape) == ("cut", (9, 9))
 
 
 def test_scan_is_gone_on_with_after_napari_was_closed(

@@ -20,11 +20,13 @@ from scipy import ndimage
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import on_result
-from napari_mdeblurgan.restoration.intensity import hot_pixels
+from napari_mdeblurgan.restoration.intensity import Window, hot_pixels
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 if TYPE_CHECKING:
     import dask.array as da
+
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 _COLOURS = 3  # a fourth value is opacity, which is not blurred
 _FACTORS = (2, 4)  # of a result whose hot pixels are looked for
@@ -32,7 +34,22 @@ _HOT_REACH = 16  # pixels around one by which it is told
 _KEPT_BYTES = 64 * 2**20  # of what was shown last
 
 
-def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
+WindowOf = Callable[[tuple[int, ...]], Window]  # of the image at an index of the leading axes
+
+
+def hot_windows(plan: RestorationPlan) -> WindowOf | None:
+    """By which hot pixels are told of a result that has the image's own pixels, single ones there;
+    None of a result with more, of which they are blocks.
+    """
+    windows = plan.windows
+    if plan.factor > 1 or windows is None:
+        return None
+    return lambda index: plan.window(index, windows)
+
+
+def softened_plane(
+    plane: np.ndarray, sigma: float, *, rgb: bool, window: Window | None = None
+) -> np.ndarray:
     """Blur one image by a Gaussian, mirrored beyond its edges.
 
     Parameters
@@ -43,6 +60,8 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
         Standard deviation in pixels; 0 leaves the image as it is.
     rgb : bool
         Whether the last axis holds colours.
+    window : Window, optional
+        Of its image, see `hot_windows`.
 
     Returns
     -------
@@ -55,7 +74,7 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     colours = plane[..., :_COLOURS] if rgb else plane
     precise = colours.dtype.itemsize > (2 if colours.dtype.kind in "iu" else 4)
     values = colours.astype(np.float64 if precise else np.float32)
-    known = np.isfinite(values) & ~_hot(values)
+    known = np.isfinite(values) & ~(_hot(values) if window is None else _single(values, window))
     if known.all():
         blurred = _blurred(values, sigma)
     else:
@@ -91,6 +110,16 @@ def _hot(values: np.ndarray) -> np.ndarray:
     return hot
 
 
+def _single(values: np.ndarray, window: Window) -> np.ndarray:
+    """The same of a result that has the image's own pixels."""
+    hot = np.zeros(values.shape, bool)
+    there: np.ndarray = hot.reshape(*hot.shape[:2], -1)  # a view
+    found = hot_pixels(window.normalise_finite(values).reshape(there.shape))
+    if found is not None:
+        there[found.places] = True
+    return hot
+
+
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
     """Along y and x, the first two axes."""
     for axis in (0, 1):
@@ -101,7 +130,14 @@ def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def softened_part(
-    data: Any, index: tuple[int, ...], y: range, x: range, sigma: float, *, rgb: bool
+    data: Any,
+    index: tuple[int, ...],
+    y: range,
+    x: range,
+    sigma: float,
+    *,
+    rgb: bool,
+    windows: WindowOf | None = None,
 ) -> np.ndarray:
     """A part of one image of a stack as it is in the whole once that is blurred; reads no more
     around it than the blur does.
@@ -116,6 +152,8 @@ def softened_part(
         Rows and columns, not empty; a step gives every n-th pixel.
     sigma, rgb
         As in `softened_plane`.
+    windows : callable, optional
+        See `hot_windows`.
     """
     around, inside = [], []
     for span, length in zip((y, x), data.shape[len(index) : len(index) + 2], strict=True):
@@ -126,7 +164,8 @@ def softened_part(
         inside.append(
             np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1)
         )
-    plane = softened_plane(read(data, (*index, *around)), sigma, rgb=rgb)
+    window = None if windows is None else windows(index)
+    plane = softened_plane(read(data, (*index, *around)), sigma, rgb=rgb, window=window)
     return plane[inside[0]][:, inside[1]]
 
 
@@ -142,6 +181,8 @@ class SoftLevels:
         Whether the last axis holds colours.
     sigma : float
         Standard deviation in pixels of the finest level; can be changed at any time.
+    windows : callable, optional
+        See `hot_windows`; of the finest level.
 
     Attributes
     ----------
@@ -150,8 +191,15 @@ class SoftLevels:
         there is then.
     """
 
-    def __init__(self, levels: Sequence[Any], *, rgb: bool, sigma: float = 0.0) -> None:
-        self.levels, self.rgb, self.sigma = list(levels), rgb, sigma
+    def __init__(
+        self,
+        levels: Sequence[Any],
+        *,
+        rgb: bool,
+        sigma: float = 0.0,
+        windows: WindowOf | None = None,
+    ) -> None:
+        self.levels, self.rgb, self.sigma, self.windows = list(levels), rgb, sigma, windows
         self._kept: OrderedDict[tuple[int, float, Spans], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
         self.arrays = [self._lazy(number, lambda: self.sigma) for number in range(len(self.levels))]
@@ -186,7 +234,8 @@ class SoftLevels:
                 return self._kept[key]
         axis = -2 if self.rgb else -1
         coarser = self.levels[0].shape[axis] / self.levels[level].shape[axis]
-        pixels = _of_spans(self.levels[level], sigma / coarser, self.rgb, spans)
+        windows = self.windows if level == 0 else None
+        pixels = _of_spans(self.levels[level], sigma / coarser, self.rgb, spans, windows)
         with self._lock:
             self._kept[key] = pixels
             while (
@@ -197,7 +246,9 @@ class SoftLevels:
         return pixels
 
 
-def _of_spans(data: Any, sigma: float, rgb: bool, spans: Spans) -> np.ndarray:
+def _of_spans(
+    data: Any, sigma: float, rgb: bool, spans: Spans, windows: WindowOf | None
+) -> np.ndarray:
     """Some spans of the softened whole, without the axes along which one place is named."""
     first = data.ndim - (3 if rgb else 2)
     several = [span if isinstance(span, range) else range(span, span + 1) for span in spans]
@@ -207,7 +258,7 @@ def _of_spans(data: Any, sigma: float, rgb: bool, spans: Spans) -> np.ndarray:
         for place in np.ndindex(*shape[:first]):
             index = tuple(span[at] for span, at in zip(several[:first], place, strict=True))
             result[place] = softened_part(
-                data, index, several[first], several[first + 1], sigma, rgb=rgb
+                data, index, several[first], several[first + 1], sigma, rgb=rgb, windows=windows
             )
     if rgb:
         result = result[..., spans[-1] if isinstance(spans[-1], int) else list(spans[-1])]

@@ -18,7 +18,7 @@ from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
-from napari_mdeblurgan.restoration.softened_result import SoftLevels
+from napari_mdeblurgan.restoration.softened_result import SoftLevels, hot_windows
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
@@ -84,7 +84,8 @@ def assess_stored_steps(
         If not even the smallest tile fits.
     """
     bare = open_image(result).data
-    restored = SoftLevels([bare], rgb=plan.rgb, sigma=softness).part(0) if softness else bare
+    soft = SoftLevels([bare], rgb=plan.rgb, sigma=softness, windows=hot_windows(plan))
+    restored = soft.part(0) if softness else bare
     wishes = AssessmentOptions(disagreement=disagreement)
     trust = yield from planning_trust(source.data, restored, plan, model, wishes, examinations)
     maps = StoredMaps(source, result, trust, model, softness)

@@ -74,6 +74,31 @@ def test_it_is_as_soft_coloured_and_called_as_it_was(
     assert "shown_softened" not in made
 
 
+@pytest.mark.parametrize("planes", [(), (3,)])
+def test_hot_pixels_of_a_result_with_the_images_own_pixels_are_single_there_too(
+    viewer: Viewer,
+    to_disk: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    reopened: Reopened,
+    cache_folder: Path,
+    planes: tuple[int, ...],
+) -> None:
+    image = noise(*planes, 90, 100).astype(np.uint16)
+    image[..., 40, 50] = 60_000
+    viewer.add_image(image, name="scan", scale=(0.2,) * image.ndim, units="um")
+    to_disk.controls.output.value = "Same pixels"
+    run()
+    shown = of_disk(viewer.layers["scan [sharp ×1]"])
+    assert (shown[..., 40, 50] == 60_000).all()
+    assert (shown == 60_000).sum() == image.size // 9000
+    assert shown[..., 40, 51].max() < 400
+    (path,) = cache_folder.iterdir()
+    assert not np.array_equal(np.asarray(open_image(path).data), shown)  # the bare network's
+    (again,) = reopened(path)
+    np.testing.assert_array_equal(of_disk(again), shown)
+
+
 def test_its_verdict_is_there_again(
     viewer: Viewer,
     to_disk: DeblurWidget,

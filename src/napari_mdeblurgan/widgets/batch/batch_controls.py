@@ -28,9 +28,16 @@ from napari_mdeblurgan.batch.batch_table import PAGE
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.folders import at_home, file_there, folder_there
 from napari_mdeblurgan.restoration.binning import AUTO_BINNING
+from napari_mdeblurgan.widgets.shared import wording
 from napari_mdeblurgan.widgets.shared.offered_models import SAME_PIXELS
 from napari_mdeblurgan.widgets.shared.plain import plain
-from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, in_a_row, let_shrink, read_aloud
+from napari_mdeblurgan.widgets.shared.rows import (
+    PROGRESS_STEPS,
+    in_a_row,
+    let_shrink,
+    pass_focus,
+    read_aloud,
+)
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 
 SAME_PIXELS_TIP = (
@@ -333,16 +340,33 @@ def wished(
 def show_buttons(
     controls: BatchControls, *, ready: bool, cancellable: bool, stopped: bool, failed: int
 ) -> None:
-    """Enable what can be pressed now, and name it."""
+    """Enable what can be pressed now, and name it; the keyboard goes from one to the other."""
     output = controls.output.value.strip()
     folder = at_home(output)
     begun = bool(output) and file_there(folder / MANIFEST)
+    run, retry, cancel = controls.run.native, controls.retry.native, controls.cancel.native
+    if cancellable:
+        controls.cancel.enabled = True
+        pass_focus(cancel, run, retry)
     controls.run.enabled = ready
     controls.run.text = "Resume" if begun and (stopped or not failed) else "Start"
-    controls.cancel.enabled = cancellable
     controls.retry.enabled = ready and failed > 0
+    if not cancellable:
+        bar = controls.progress.native
+        pass_focus(run if ready else bar, cancel, bar)
+        controls.cancel.enabled = False
     controls.open.enabled = bool(output) and folder_there(folder)
     controls.table.enabled = bool(output) and file_there(folder / PAGE)
+
+
+def show_bar(controls: BatchControls, fraction: float | None, *words: str) -> None:
+    """Show how far the work is, from 0 to 1, or that there is work; and what else is said."""
+    bar = controls.progress
+    bar.min, bar.max = 0, PROGRESS_STEPS if fraction is not None else 0
+    if fraction is not None:
+        bar.value = round(fraction * PROGRESS_STEPS)
+    said = " · ".join(words) if fraction is None else wording.on_bar(fraction, *words)
+    bar.native.setFormat(said)
 
 
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:

@@ -28,6 +28,7 @@ from napari_mdeblurgan.widgets.batch.batch_controls import (
     make_batch_controls,
     recall,
     rows_above,
+    show_bar,
     show_buttons,
     show_place,
     show_running,
@@ -37,6 +38,8 @@ from napari_mdeblurgan.widgets.batch.expecting import Expecting
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
 from napari_mdeblurgan.widgets.batch.gathering import Gathering
 from napari_mdeblurgan.widgets.batch.work import (
+    DOING,
+    RUNNING,
     BatchOrder,
     BatchStopped,
     Finished,
@@ -49,15 +52,13 @@ from napari_mdeblurgan.widgets.shared.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.shared.closing import InWords, LifeWatch, unheard, worker_of
 from napari_mdeblurgan.widgets.shared.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.shared.dropping import DropTarget
-from napari_mdeblurgan.widgets.shared.rows import PROGRESS_STEPS, SMALLEST_WIDTH
+from napari_mdeblurgan.widgets.shared.rows import SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.shared.settings_page import read_settings
 from napari_mdeblurgan.widgets.shared.sizes import AsWide
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
     from napari_mdeblurgan.batch.watching import Found, Waiting
-
-RUNNING = "the restoration of many images; what is done is kept and can be resumed"
 
 
 class BatchWidget(QWidget):
@@ -211,7 +212,7 @@ class BatchWidget(QWidget):
         DropTarget(controls.output.native, self._take_output, lambda: not self.running)
         controls.same_pixels.changed.connect(lambda _: self._show_words())
         self.files.itemSelectionChanged.connect(self._tell_selected)
-        self._watch = LifeWatch(self, self._on_show, self._on_close)
+        self._watch = LifeWatch(self, self._on_show, self._on_close, self._at_work)
 
     def _on_choice(self, _: object = None) -> None:
         self._remember()
@@ -271,7 +272,7 @@ class BatchWidget(QWidget):
         worker.finished.connect(self._on_end)
         worker.start()
         self._say("Looking for the images…")
-        self._bar(None, "")
+        show_bar(self.controls, None, "")
         self._refresh()
 
     def _expected(self) -> str:
@@ -314,14 +315,19 @@ class BatchWidget(QWidget):
         self._so_far = step.done, step.failed
         if isinstance(step, Waiting):
             self.files.work_on(())
-            self._bar(1.0)
+            show_bar(self.controls, 1.0)
             self.controls.progress.native.setFormat("waiting for images")
             self._say(wording.waiting_text(step.done, step.failed, step.growing, step.trouble))
             return
         self.files.work_on(step.current)
         if step.news is not None:
             self._on_news(step.news)
-        self._bar(step.fraction, wording.rate(step.mpix_per_s), wording.time_left(step.remaining_s))
+        show_bar(
+            self.controls,
+            step.fraction,
+            wording.rate(step.mpix_per_s),
+            wording.time_left(step.remaining_s),
+        )
         waiting = "Waiting for workers… " if step.workers == 0 else ""
         self._say(
             f"{waiting}{wording.images_done(step.done, step.total)}{wording.failed(step.failed)}."
@@ -390,17 +396,6 @@ class BatchWidget(QWidget):
         said = (self._said, *self._notes, *(() if self.running else untrained))
         self.controls.status.value = "\n".join(filter(None, said))
 
-    def _bar(self, fraction: float | None, *words: str) -> None:
-        """How far the work is, from 0 to 1, or that there is work; and what
-        else there is to say.
-        """
-        bar = self.controls.progress
-        bar.min, bar.max = 0, PROGRESS_STEPS if fraction is not None else 0
-        if fraction is not None:
-            bar.value = round(fraction * PROGRESS_STEPS)
-        said = " · ".join(words) if fraction is None else wording.on_bar(fraction, *words)
-        bar.native.setFormat(said)
-
     # ---- the widget's life
 
     def offer_models(self) -> None:
@@ -421,6 +416,12 @@ class BatchWidget(QWidget):
             self.controls.device.reset_choices()
             if wanted in self.controls.device.choices:
                 self.controls.device.value = wanted
+
+    def _at_work(self) -> str:
+        if not self.running:
+            return ""
+        kept = f"the results so far are kept in {self._folder()}"
+        return wording.closed_at_work("Batch", DOING, kept, "start it with the same images")
 
     def _on_close(self) -> None:
         worker, self._worker = self._worker, None

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.batch.watching import Found, Waiting
     from napari_mdeblurgan.trust.verdict import Verdict
 
+DOING = "the restoration of many images"
+RUNNING = f"{DOING}; what is done is kept and can be resumed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOrder:

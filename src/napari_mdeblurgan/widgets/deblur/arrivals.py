@@ -107,6 +107,18 @@ class Arrivals:
     def _number(self) -> int:
         return 0 if self.runner is None else self.runner.position
 
+    def at_work(self) -> str:
+        """What is said where the dock is closed: nothing unless something is being restored."""
+        if self.runner is None or not self.runner.running:
+            return ""
+        kept, press = wording.NOTHING_KEPT, wording.RUN
+        if self._whole:
+            kept = "the result is whole, but how far it can be trusted is not known"
+            press = wording.RESUME
+        elif self._parts.scans.open_path is not None:
+            kept, press = "what is done is kept on disk", wording.RESUME
+        return wording.closed_at_work(wording.RUN, self.runner.doing, kept, f"press {press}")
+
     def on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
         """Show what a job has come to."""
         scans, controls = self._parts.scans, self._parts.controls

@@ -24,6 +24,7 @@ from napari_mdeblurgan.widgets.shared.rows import (
     let_shrink,
     name_of,
     named,
+    pass_focus,
     read_aloud,
     wrap,
 )
@@ -332,13 +333,30 @@ def _one_place(time: Label, working: Container) -> Container:
     return place
 
 
-def show_working(controls: Controls, *, running: bool) -> None:
-    """Let the bar and **Cancel** take the place of the time that the work will take, or leave
-    it.
+def show_working(controls: Controls, *, running: bool, ready: bool) -> None:
+    """Enable what starts the work where all is ready, and let the bar and **Cancel** take the place
+    of the time that it will take, or leave it; the keyboard goes with them.
     """
-    places: list[Widget] = [controls.time, controls.working]
-    places[not running].visible = False  # first, or there would be room for both for a moment
-    places[running].visible = True
+    starts = controls.run, controls.preview, controls.halve_again, controls.strong_again
+    if running:
+        _let_take_place(controls.working, controls.time)
+        pass_focus(controls.cancel.native, *(each.native for each in starts))
+    for each in starts:
+        each.enabled = ready
+    if not running:
+        pass_focus(controls.run.native, controls.cancel.native, controls.progress.native)
+        _let_take_place(controls.time, controls.working)
+
+
+def show_cancelling(controls: Controls) -> None:
+    """Disable **Cancel**, which has been pressed."""
+    pass_focus(controls.progress.native, controls.cancel.native)
+    controls.cancel.enabled = False
+
+
+def _let_take_place(there: Widget, gone: Widget) -> None:
+    gone.visible = False  # first, or there would be room for both for a moment
+    there.visible = True
 
 
 def show_image(controls: Controls, name: str) -> None:

@@ -5,7 +5,7 @@ layers show.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
@@ -111,7 +111,9 @@ class ScanLayers:
         return [path for path in [self.open_path, self._assessed, *shown] if path is not None]
 
     def open(self, opened: Opened, source: Image | None) -> Image:
-        """Show a scan from now on; in the layer that has shown it before, if it is still there."""
+        """Show a scan from now on; in the layers that have shown it before, if they are still
+        there. Returns the first of them.
+        """
         scan, rgb = opened.scan, opened.scan.plan.rgb
         self._live = LiveLayer(
             self._viewer,
@@ -123,16 +125,15 @@ class ScanLayers:
             opened.order,
         )
         self._opened = opened
-        layer = self._interrupted.pop(scan.path, None)
-        if (
-            layer is None or layer not in self._viewer.layers
-        ):  # it may be that of a widget that was closed
-            layer = next((each for each in self._viewer.layers if _shows(each, scan.path)), None)
-        if layer is not None:
-            show_levels(layer, self._live.arrays)
-            layer.name = wording.finished_name(layer.name)
-        else:
-            layer = self._added(self._live.arrays, opened.arguments, source)
+        first = self._interrupted.pop(scan.path, None)
+        arrays = self._live.arrays
+        shown = [each for each in self._viewer.layers if _shows_levels(each, scan.path, arrays)]
+        for each in shown:
+            show_levels(each, arrays)
+            each.name = wording.finished_name(each.name)
+        layer = first if first in shown else next(iter(shown), None)
+        if layer is None:
+            layer = self._added(arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
             self._unfinished[source] = (
@@ -187,9 +188,8 @@ class ScanLayers:
             if live is None:
                 shown = (each for each in self._viewer.layers if _shows(each, outcome.path))
                 return next(shown, None) or self._added(outcome.levels, outcome.arguments, source)
-            if layer is not None:
-                layer.metadata = outcome.arguments["metadata"]
-            live.finish(outcome.levels)
+            for each in live.finish(outcome.levels):
+                each.metadata = outcome.arguments["metadata"]
         elif live is not None and opened is not None:
             _interrupt(live, opened)
             if layer is not None:
@@ -216,12 +216,10 @@ def _made_by(arguments: dict[str, Any]) -> ScanOptions:
 
 
 def _interrupt(live: LiveLayer, opened: Opened) -> None:
-    """Let the layer show for good what there is of the result, with the source where there is
-    nothing; its name says so.
+    """Let the layer and its copies show for good what there is of the result, with the source where
+    there is nothing; their names say so.
     """
-    layer = live.layer
-    live.finish(opened.levels)
-    if layer is not None:
+    for layer in live.finish(opened.levels):
         layer.name = wording.unfinished_name(layer.name, opened.scan.fraction)
 
 
@@ -242,6 +240,17 @@ def follow(scan: Scan) -> Callable[[tuple[int, ...], Region], None]:
 def _shows(layer: Layer, path: Path) -> TypeGuard[Image]:
     """Whether a layer shows the result in a file, and not a map of it."""
     return isinstance(layer, Image) and not is_map(layer) and _file_of(layer) == path
+
+
+def _shows_levels(layer: Layer, path: Path, levels: Sequence[Any]) -> TypeGuard[Image]:
+    """Whether a layer shows the result in a file, whole and with these levels; of a widget that was
+    closed, too, or as a copy of another layer.
+    """
+    return (
+        _shows(layer, path)
+        and layer.multiscale
+        and [each.shape for each in layer.data] == [each.shape for each in levels]
+    )
 
 
 def _file_of(layer: Layer) -> Path | None:

@@ -21,6 +21,7 @@ from napari_mdeblurgan.widgets.deblur.controls import (
     laid_out,
     make_controls,
     scrolling,
+    show_cancelling,
     show_choices,
     show_image,
     show_life,
@@ -205,7 +206,7 @@ class DeblurWidget(Container):
         controls.cancel.changed.connect(self.cancel)
         bind_key(self._viewer, COMPARE_KEY, self.compare)
         marks.found.connect(self.reset_choices)
-        self._watch = LifeWatch(self.native, self._on_show, self._on_close)
+        self._watch = LifeWatch(self.native, self._on_show, self._on_close, self._arrivals.at_work)
 
     def _follow_active(self, _: object = None) -> None:
         active = self._chosen.active
@@ -334,7 +335,7 @@ class DeblurWidget(Container):
         if self.running:
             self._runner.cancel()
             self._say("Cancelling…")
-            self.controls.cancel.enabled = False
+            show_cancelling(self.controls)
 
     def compare(self) -> None:
         """Blink: switch the chosen image between before and after, and with it all others of its
@@ -435,8 +436,8 @@ class DeblurWidget(Container):
         )
         resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
         controls.run.text = wording.run(len(images), resumable, self.only_here.count)
-        controls.preview.enabled = controls.run.enabled = problem is None and not self.running
-        show_working(controls, running=self.running)
+        ready = problem is None and not self.running
+        show_working(controls, running=self.running, ready=ready)
         if not self.running:
             orders = self._orders.all_of(images) if problem is None else []
             controls.time.value = self._arrivals.run_times.told(orders)
@@ -446,5 +447,4 @@ class DeblurWidget(Container):
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None
         self.saver.refresh(possible=bool(self._chosen.kept))
-        controls.halve_again.enabled = controls.strong_again.enabled = controls.run.enabled
         self._say(self._message)

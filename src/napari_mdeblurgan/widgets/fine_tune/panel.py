@@ -21,7 +21,7 @@ from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
-from napari_mdeblurgan.widgets.shared.rows import SMALLEST_WIDTH, let_shrink
+from napari_mdeblurgan.widgets.shared.rows import SMALLEST_WIDTH, let_shrink, pass_focus
 from napari_mdeblurgan.widgets.shared.sizes import AsWide
 
 PAIRS_PAGE, TRAINING_PAGE, RESULT_PAGE = range(3)
@@ -95,3 +95,19 @@ class FineTunePanel(QWidget):
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)
         AsWide(self, SMALLEST_WIDTH)
+
+    def show_working(self, *, running: bool, ready: bool) -> None:
+        """Enable what starts and what stops the work; the keyboard goes from one to the other."""
+        start, stop = self.start_button, self.stop_button
+        if running:
+            stop.setEnabled(True)
+            pass_focus(stop, start, self.resume_button)
+        start.setEnabled(ready)
+        if not running:
+            pass_focus(start, stop, self.bar)
+            stop.setEnabled(False)
+
+    def show_stopping(self) -> None:
+        """Disable what stops the work, which has been pressed."""
+        pass_focus(self.bar, self.stop_button)
+        self.stop_button.setEnabled(False)

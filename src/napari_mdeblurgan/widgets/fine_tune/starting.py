@@ -16,6 +16,7 @@ from napari_mdeblurgan.fine_tuning.folder import (
     free_name,
     keep_settings,
 )
+from napari_mdeblurgan.widgets.shared import wording
 from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
@@ -24,7 +25,29 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import RegisteredPair
 
 STOPPING = "Stopping; the best so far becomes the model…"
+FINE_TUNE = "Fine-tune"
 NOT_BEGUN = "Stopped: nothing was learned this time."
+
+
+def closed_while(training: str, *, starting: bool, registering: bool) -> str:
+    """What is said where the dock is closed: nothing unless something is at work.
+
+    Parameters
+    ----------
+    training : str
+        The model that is fine-tuned now; empty where none is.
+    starting : bool
+        Whether a fine-tuning is being begun or resumed.
+    registering : bool
+        Whether pairs are being registered.
+    """
+    if training:
+        doing, kept = f"the fine-tuning of {training!r}", "what it has reached is kept"
+        return wording.closed_at_work(FINE_TUNE, doing, kept, f"press {wording.RESUME}")
+    if not starting and not registering:
+        return ""
+    doing = "the start of a fine-tuning" if starting else "the registration of pairs"
+    return wording.closed_at_work(FINE_TUNE, doing, wording.NOTHING_KEPT, "press Register")
 
 
 def tuning_lacks(

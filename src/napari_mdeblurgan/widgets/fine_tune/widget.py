@@ -35,6 +35,7 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
+    closed_while,
     refuse_taken_name,
     resumed_with,
     tuning_lacks,
@@ -101,7 +102,7 @@ class FineTuneWidget(FineTunePanel):
         self.resume_button.chosen.connect(self.resume)
         self.tabs.currentChanged.connect(self.resume_button.look)
         self.result.use.clicked.connect(self.use)
-        self._watch = LifeWatch(self, self._on_show, self._on_close)
+        self._watch = LifeWatch(self, self._on_show, self._on_close, self._at_work)
 
     # ---- what is offered
 
@@ -310,7 +311,7 @@ class FineTuneWidget(FineTunePanel):
             self._refresh()
         elif self._process is not None:
             self._process.stop()
-            self.stop_button.setEnabled(False)
+            self.show_stopping()
             self._say(STOPPING)
 
     # ---- what comes back
@@ -388,6 +389,10 @@ class FineTuneWidget(FineTunePanel):
     def _offer_devices(self, devices: Devices) -> None:
         self.training.offer_devices(devices.entries)
 
+    def _at_work(self) -> str:
+        name = self._folder.path.name if self._process is not None and self._folder else ""
+        return closed_while(name, starting=self.running, registering=self._registering is not None)
+
     def _on_close(self) -> None:
         """What is running stops with a checkpoint, and can be resumed."""
         self._keep()
@@ -430,8 +435,7 @@ class FineTuneWidget(FineTunePanel):
         """Bring everything that depends on the choices and on the work in line with them."""
         running, problem = self.running, self.problem
         waits = running or self._registering is not None or self._preparing.leaving
-        self.start_button.setEnabled(not waits and not problem)
-        self.stop_button.setEnabled(running)
+        self.show_working(running=running, ready=not waits and not problem)
         self.resume_button.offer(running=running or self._preparing.leaving)
         registering = self._registering is not None
         self.pairs.sources.register.setEnabled(not registering and not running)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.widgets.layers.adding import add_layer
 from napari_mdeblurgan.widgets.layers.appearance import (
+    contrast_of_all,
     hides_what_is_below,
     looking_like,
     show_alone,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.focus_stack.stack_job import Focused
 
 
-def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image], *, of_one: bool) -> Image:
+def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image | None]) -> Image:
     """Add an image right above its stack and what was made of that before, and its maps, hidden,
     above that; returns the layer of the image.
 
@@ -31,20 +32,23 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image], *, of_o
         To add them to.
     made : Focused
         What was made.
-    sources : sequence of Image
-        The layers of the stack that are still in the viewer.
-    of_one : bool
-        Whether the stack is a single layer, which the image then looks like.
+    sources : sequence of Image or None
+        The layer of the stack, or that of each plane; None for one that is gone. The image looks as
+        the layer of the plane does by now whose pixels it has, with the contrast of all of them.
     """
-    top = max(sources, key=viewer.layers.index, default=None)
+    there = [each for each in sources if each is not None and each in viewer.layers]
+    top = max(there, key=viewer.layers.index, default=None)
     told = made.image["metadata"]["mdeblurgan"]["focus"]["source"]
     earlier = [each for each in viewer.layers if source_name_of(each) == told]
-    look = looking_like(made.image, top if of_one else None)
+    like = sources[made.reference if len(sources) > 1 else 0]
+    look = looking_like(made.image, like) if like in there else made.image
+    if len(there) == len(sources) > 1:
+        look = {**look, **contrast_of_all(there)}
     image = _added(viewer, dict(look), top, earlier)
     for arguments in made.maps:
         show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):
-        for source in sources:
+        for source in there:
             show_alone(source, visible=False)
     return image
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import as_array
-from napari_mdeblurgan.widgets.layers.appearance import appearance_of
+from napari_mdeblurgan.widgets.layers.appearance import appearance_of, contrast_of_all
 from napari_mdeblurgan.widgets.layers.axes import arranged, letter_of, order_of, put_back
 from napari_mdeblurgan.widgets.layers.origin import is_result_layer
 from napari_mdeblurgan.widgets.layers.placement import Placement, collapsed, enlarged, placement_of
@@ -150,7 +150,7 @@ def stack_of_layers(layers: Sequence[Image], part: CutRanges | None = None) -> S
     """Layers that are a plane each, as a stack in their order; the arguments are those of
     `stack_of`.
     """
-    planes, places = [], []
+    planes, places, contrast = [], [], contrast_of_all(layers)
     for layer in layers:
         place = placement_of(layer)
         data = _without_alpha(arranged(as_array(full_resolution(layer)), place.order), layer.rgb)
@@ -164,7 +164,7 @@ def stack_of_layers(layers: Sequence[Image], part: CutRanges | None = None) -> S
         planes=tuple(planes),
         lengths=(1, 1),
         placements=tuple(places),
-        looks=tuple(map(appearance_of, layers)),
+        looks=tuple(appearance_of(layer) | contrast for layer in layers),
         file=layers[0].source.path,
         restored=any(map(is_result_layer, layers)),
     )

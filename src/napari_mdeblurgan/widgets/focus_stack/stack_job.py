@@ -78,6 +78,8 @@ class Focused:
         Of the height map and the confidence map.
     preview : bool
         As in `FocusJob`.
+    reference : int
+        The plane on whose pixels it lies.
     notes : tuple of str
         What is to be known of it, in a sentence each.
     """
@@ -85,6 +87,7 @@ class Focused:
     image: dict[str, Any]
     maps: tuple[dict[str, Any], ...] = ()
     preview: bool = False
+    reference: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -127,7 +130,8 @@ def _made(job: FocusJob) -> Generator[FocusProgress, None, Focused]:
     if found.channel is not None and job.channel is None:
         notes.insert(0, f"Channel {found.channel} has most detail and decided.")
     if job.preview:
-        return Focused(image=_image(job, found.image, reference), preview=True, notes=tuple(notes))
+        shown = _image(job, found.image, reference)
+        return Focused(image=shown, preview=True, reference=reference, notes=tuple(notes))
     unit = "µm" if job.step_um else "planes"
     height = found.height * np.float32(job.step_um) if job.step_um else found.height
     limits = _limits(height, found.confidence, job.step_um or 1.0)
@@ -136,7 +140,8 @@ def _made(job: FocusJob) -> Generator[FocusProgress, None, Focused]:
         _map(job, height, reference, "height", unit, limits, "viridis", kept),
         _map(job, found.confidence, reference, "confidence", "", (0, 1), "cividis", {}),
     )
-    return Focused(image=_image(job, found.image, reference), maps=maps, notes=tuple(notes))
+    shown = _image(job, found.image, reference)
+    return Focused(image=shown, maps=maps, reference=reference, notes=tuple(notes))
 
 
 def _check_memory(stack: StackSource) -> None:

@@ -26,6 +26,7 @@ from napari_mdeblurgan.widgets.shared.rows import (
     PROGRESS_STEPS,
     SMALLEST_WIDTH,
     let_shrink,
+    pass_focus,
     read_aloud,
 )
 from napari_mdeblurgan.widgets.shared.sizes import AsWide
@@ -174,6 +175,25 @@ class FocusStackPanel(QWidget):
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
 
+    def show_working(self, *, running: bool, ready: bool) -> None:
+        """Enable what starts the work, and show the bar and **Cancel** while there is some; the
+        keyboard goes with them.
+        """
+        if running:
+            self.working.show()
+            pass_focus(self.cancel, self.run, self.preview, self.follow)
+        self.preview.setEnabled(ready)
+        self.run.setEnabled(ready)
+        self.follow.setEnabled(not running)
+        if not running:
+            pass_focus(self.run, self.cancel)
+            self.working.hide()
+
+    def show_row(self, control: QWidget, *, shown: bool) -> None:
+        """Show or hide a control and its name."""
+        control.setVisible(shown)
+        self.named[control].setVisible(shown)
+
 
 def _drop_down(tip: str) -> QComboBox:
     box = QComboBox()
@@ -187,3 +207,12 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
+
+
+def offer_names(box: QComboBox, names: list[str], chosen: int) -> None:
+    """Offer names and choose one, without a word to those who listen."""
+    box.blockSignals(True)
+    box.clear()
+    box.addItems(names)
+    box.setCurrentIndex(chosen)
+    box.blockSignals(False)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from napari.layers import Image
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.focus_stack.kept import (
@@ -31,7 +30,11 @@ from napari_mdeblurgan.widgets.focus_stack.offers import (
 from napari_mdeblurgan.widgets.focus_stack.showing import add_focused
 from napari_mdeblurgan.widgets.focus_stack.source import stack_of, stack_of_layers, step_um
 from napari_mdeblurgan.widgets.focus_stack.stack_job import Focused, FocusJob, run_focus
-from napari_mdeblurgan.widgets.focus_stack.stack_panel import STACK_TIP, FocusStackPanel
+from napari_mdeblurgan.widgets.focus_stack.stack_panel import (
+    STACK_TIP,
+    FocusStackPanel,
+    offer_names,
+)
 from napari_mdeblurgan.widgets.focus_stack.stack_preview import preview_part
 from napari_mdeblurgan.widgets.layers.adding import remove_layers
 from napari_mdeblurgan.widgets.layers.view import image_shape
@@ -118,7 +121,7 @@ class FocusStackWidget(FocusStackPanel):
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(self.stop)
         self.follow.clicked.connect(self.start_following)
-        self._watch = LifeWatch(self, self._offer, self._on_close)
+        self._watch = LifeWatch(self, self._offer, self._on_close, self._at_work)
 
     @property
     def _changes(self) -> tuple[Any, ...]:
@@ -149,7 +152,7 @@ class FocusStackWidget(FocusStackPanel):
         if chosen not in stacks:
             chosen = stacks[0] if stacks else ()
         self._stacks = [tuple(map(weakref.ref, layers)) for layers in stacks]
-        _fill(self.stack, [name for name, _ in found], stacks.index(chosen) if stacks else -1)
+        offer_names(self.stack, [name for name, _ in found], stacks.index(chosen) if stacks else -1)
         self.stack.setToolTip(
             literal("\n".join(filter(None, (self.stack.currentText(), STACK_TIP))))
         )
@@ -173,11 +176,11 @@ class FocusStackWidget(FocusStackPanel):
         )
         if layer is None:
             self._axes = []
-            _fill(self.axis, [], -1)
+            offer_names(self.axis, [], -1)
         elif shown != self._shown:
             entries, chosen = axes_of(layer)
             self._axes = [axis for _, axis in entries]
-            _fill(self.axis, [words for words, _ in entries], self._axes.index(chosen))
+            offer_names(self.axis, [words for words, _ in entries], self._axes.index(chosen))
         if shown != self._shown and not self.running:
             self._message = ""  # it was of another stack
         if shown != self._shown or layer is None:
@@ -189,7 +192,7 @@ class FocusStackWidget(FocusStackPanel):
         layers, axis = self.layers, self.depth_axis
         layer = layers[0] if len(layers) == 1 else None
         entries = [] if layer is None else offered_channels(layer, axis)
-        _fill(self.channel, [words for words, _ in entries], 0 if entries else -1)
+        offer_names(self.channel, [words for words, _ in entries], 0 if entries else -1)
         self.step.setValue(step_um(layer, axis) if layer is not None and axis is not None else 0.0)
         self._refresh()
 
@@ -207,7 +210,9 @@ class FocusStackWidget(FocusStackPanel):
         before, maps = self._chosen_map, height_maps(self._viewer.layers)
         self._maps = list(map(weakref.ref, maps))
         names = [source_name(each) for each in maps]
-        _fill(self.heights, names, maps.index(before) if before in maps else 0 if maps else -1)
+        offer_names(
+            self.heights, names, maps.index(before) if before in maps else 0 if maps else -1
+        )
         self._offer_followers()
 
     def _offer_followers(self, _: object = None) -> None:
@@ -223,7 +228,9 @@ class FocusStackWidget(FocusStackPanel):
         self._fitting = [(weakref.ref(layer), axis) for layer, axis in there]
         names = [layer.name for layer, _ in there]
         names += [f"All {len(names)} that fit"] if len(names) > 1 else []
-        _fill(self.follower, names, names.index(before) if before in names else len(names) - 1)
+        offer_names(
+            self.follower, names, names.index(before) if before in names else len(names) - 1
+        )
         self._refresh()
 
     # ---- what is chosen
@@ -385,10 +392,9 @@ class FocusStackWidget(FocusStackPanel):
 
     def _show(self, made: Focused) -> None:
         stack = self._sources[self._runner.position]
-        sources = self._there(stack)
         if self._previewed is not None:
             remove_layers(self._viewer, list(self._there([self._previewed])))
-        image = add_focused(self._viewer, made, sources, of_one=len(stack) == 1)
+        image = add_focused(self._viewer, made, [each() for each in stack])
         self._previewed = weakref.ref(image) if made.preview else None
         if self._work is not None:
             self._times.keep(self._work, "cpu", self._runner.elapsed)
@@ -410,6 +416,12 @@ class FocusStackWidget(FocusStackPanel):
 
     # ---- the widget's life
 
+    def _at_work(self) -> str:
+        if not self.running:
+            return ""
+        doing, press = self._runner.doing, f"press {self.run.text()}"
+        return wording.closed_at_work("Focus stack", doing, wording.NOTHING_KEPT, press)
+
     def _on_close(self) -> None:
         self._runner.abandon()
         self._watch_layer(None)
@@ -426,25 +438,9 @@ class FocusStackWidget(FocusStackPanel):
         )
         running, ready = self.running, not self.running and not self.problem
         several = len(self.layers) > 1
-        self._show_row(self.axis, shown=not several)
-        self._show_row(self.channel, shown=self.channel.count() > 0)
+        self.show_row(self.axis, shown=not several)
+        self.show_row(self.channel, shown=self.channel.count() > 0)
         self.step.setEnabled(bool(self.layers))
-        self.preview.setEnabled(ready)
-        self.run.setEnabled(ready)
-        self.working.setVisible(running)
         self.following.setVisible(self.follower.count() > 0)
-        self.follow.setEnabled(not running)
+        self.show_working(running=running, ready=ready)
         self._say(self._message)
-
-    def _show_row(self, control: QWidget, *, shown: bool) -> None:
-        control.setVisible(shown)
-        self.named[control].setVisible(shown)
-
-
-def _fill(box: QComboBox, names: list[str], chosen: int) -> None:
-    """Offer names and choose one, without a word to those who listen."""
-    box.blockSignals(True)
-    box.clear()
-    box.addItems(names)
-    box.setCurrentIndex(chosen)
-    box.blockSignals(False)

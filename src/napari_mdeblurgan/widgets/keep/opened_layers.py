@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
@@ -30,6 +30,9 @@ from napari_mdeblurgan.widgets.layers.axes import lazy, micrograph, put_back
 from napari_mdeblurgan.widgets.layers.result_metadata import keeping_trust
 from napari_mdeblurgan.widgets.runs.cut import SHOWN_WITHIN, outline_of_image
 from napari_mdeblurgan.widgets.runs.outline import outline_in
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.softened_result import WindowOf
 
 _SHARPEST, _SOFTEST = 0.01, 64.0  # pixels: by less or more no record in a file blurs
 MOST_IMAGES = 32  # of a file that become layers
@@ -185,6 +188,28 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
 
 
+def _windows_told(made: Mapping[str, Any], leading: tuple[int, ...]) -> WindowOf | None:
+    """As `hot_windows`, by what the file of a result tells: one for all, or one for each image."""
+    from napari_mdeblurgan.restoration.intensity import Window
+
+    pairs = made.get("window")
+    if made.get("scale") != 1 or not isinstance(pairs, list):
+        return None
+    windows = [Window(*map(float, pair)) for pair in pairs if _is_span(pair)]
+    if len(windows) != len(pairs) or len(windows) not in (1, math.prod(leading)):
+        return None
+    each = len(windows) > 1
+    return lambda index: windows[int(np.ravel_multi_index(index, leading)) if each else 0]
+
+
+def _is_span(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(each, int | float) and math.isfinite(each) for each in pair)
+    )
+
+
 def _as_soft_as_shown(part: _Part) -> _Part:
     """As soft as its layer was shown: the file of a result on disk holds what the network gave."""
     made = part.entry.get("made")
@@ -197,7 +222,9 @@ def _as_soft_as_shown(part: _Part) -> _Part:
     if part.axes[first + 2 :] not in ("", "S") or first < 0:
         return part
     levels = [lazy(level) for level in part.levels]
-    soft: list[Any] = SoftLevels(levels, rgb=part.axes.endswith("S"), sigma=float(sigma)).arrays
+    windows = _windows_told(made, levels[0].shape[:first]) if isinstance(made, Mapping) else None
+    rgb = part.axes.endswith("S")
+    soft: list[Any] = SoftLevels(levels, rgb=rgb, sigma=float(sigma), windows=windows).arrays
     if all(isinstance(level, np.ndarray) for level in part.levels):
         soft = [loaded(level) for level in soft]
     return replace(part, levels=soft)

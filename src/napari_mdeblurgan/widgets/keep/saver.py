@@ -249,6 +249,9 @@ def _fixed(layer: Image) -> LayerTuple:
     from napari_mdeblurgan.restoration.softened_result import SoftLevels
 
     bare = found.bare
-    levels = bare.levels[:1] if isinstance(bare, SoftLevels) else [in_blocks(bare, rgb=found.rgb)]
-    fixed = SoftLevels(levels, rgb=found.rgb, sigma=found.softness.sigma).arrays
+    if isinstance(bare, SoftLevels):
+        levels, windows = bare.levels[:1], bare.windows
+    else:
+        levels, windows = [in_blocks(bare, rgb=found.rgb)], found.windows
+    fixed = SoftLevels(levels, rgb=found.rgb, sigma=found.softness.sigma, windows=windows).arrays
     return found.cut(fixed)[0], {**attributes, "multiscale": False}, kind

@@ -70,7 +70,8 @@ def _top_of_family(viewer: Viewer, source: Layer, earlier: Iterable[Layer]) -> i
 
 
 def remove_layers(viewer: Viewer, layers: list[Image]) -> None:
-    """Take `layers` out of the viewer."""
+    """Take `layers` out of the viewer, but for those that the user has locked."""
     with kept_selection(viewer):
         for layer in layers:
-            viewer.layers.remove(layer)
+            if not getattr(layer, "locked", False):  # which not every napari has
+                viewer.layers.remove(layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,17 @@ def colour_table(colormap: Any) -> np.ndarray | None:
     else:
         table = np.stack([np.interp(at, steps, colours[:, part]) for part in range(3)])
     return np.round(255 * np.clip(table, 0, 1)).astype(np.uint8)
+
+
+def contrast_of_all(layers: Sequence[Image]) -> dict[str, Any]:
+    """The contrast limits, and their range, that hold those of several layers, in `appearance_of`'s
+    words.
+    """
+    return {
+        name: (min(low for low, _ in spans), max(high for _, high in spans))
+        for name in ("contrast_limits", "contrast_limits_range")
+        if (spans := [getattr(each, name) for each in layers])
+    }
 
 
 def looking_like(arguments: Mapping[str, Any], source: Image | None) -> Mapping[str, Any]:

@@ -102,12 +102,20 @@ class LiveLayer(QObject):
         if not self._look.isActive():
             self._look.start(_LOOK_MS)
 
-    def finish(self, levels: Sequence[Any]) -> None:
-        """Let the layer, and copies of it, show `levels`, which have its axes, for good."""
-        shown = [each for each in self._viewer.layers if self._is_shown_by(each)]
+    @property
+    def layers(self) -> list[Image]:
+        """The layer and copies of it, as far as they are in the viewer."""
+        return [each for each in self._viewer.layers if self._is_shown_by(each)]
+
+    def finish(self, levels: Sequence[Any]) -> list[Image]:
+        """Let the layer, and copies of it, show `levels`, which have its axes, for good; returns
+        them.
+        """
+        shown = self.layers
         self.close()
         for layer in shown:
             show_levels(layer, levels)
+        return shown
 
     def _is_shown_by(self, layer: Layer) -> TypeGuard[Image]:
         """Whether these arrays are the data of a layer, as of one that was duplicated."""
@@ -145,12 +153,13 @@ class LiveLayer(QObject):
             self._refresh.start(max(0, round(1000 * rest)))
 
     def _draw(self) -> None:
-        layer = self.layer
-        if layer is None or not layer.visible:
+        seen = [each for each in self.layers if each.visible]
+        if not seen:
             return
         start = time.perf_counter()
         thumbnail = start - self._thumbnail_at > THUMBNAIL_S
-        layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)
+        for layer in seen:
+            layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)
         self._thumbnail_at = start if thumbnail else self._thumbnail_at
         QTimer.singleShot(_DRAW_MS, lambda: self._drawn(start))
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
+    from napari_mdeblurgan.restoration.softened_result import WindowOf
     from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.widgets.runs.soft_results import SoftResult
 
@@ -43,6 +44,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     from napari_mdeblurgan.pipeline import examining, restoring_to_memory
     from napari_mdeblurgan.restoration.plan import planning
     from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
+    from napari_mdeblurgan.restoration.softened_result import hot_windows
     from napari_mdeblurgan.steps import map_steps
 
     model = load_model(job.model)
@@ -63,7 +65,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
         yield trust.noted_of(examinations, at_once=job.trust)
     steps = restoring_to_memory(image, plan, model, ensemble=job.ensemble, explain=check)
     (data, explanation, spread), seconds = yield from timed(steps)
-    soft = yield from _softened(job, data, known)
+    soft = yield from _softened(job, data, known, hot_windows(plan))
     left = cut.cut_result(soft, plan, job)
     restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)
     if not job.trust:
@@ -84,7 +86,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
 
 
 def _softened(
-    job: Job, data: np.ndarray, known: ResultSoftness
+    job: Job, data: np.ndarray, known: ResultSoftness, windows: WindowOf | None
 ) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
     from napari_mdeblurgan.restoration.softened_result import softened_part
@@ -99,10 +101,12 @@ def _softened(
         for index in np.ndindex(*data.shape[:axes]):
             for top in range(0, height, rows := max(1, _AT_ONCE // width)):
                 strip = range(top, min(top + rows, height))
-                part = softened_part(data, index, strip, range(width), sigma, rgb=job.rgb)
+                part = softened_part(
+                    data, index, strip, range(width), sigma, rgb=job.rgb, windows=windows
+                )
                 shown[(*index, slice(strip.start, strip.stop))] = part
                 yield SOFTENING
-    return SoftResult(data, job.rgb, job.placement.order, *known, shown)
+    return SoftResult(data, job.rgb, job.placement.order, *known, shown, windows=windows)
 
 
 def _restored(

@@ -69,6 +69,7 @@ class Runner:
             Any
         ] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
+        self.doing = ""  # what is done in that, in words
         self._worker: JobWorker | None = None
         self._outcome: _Outcome = None
         self._began = 0.0
@@ -102,7 +103,8 @@ class Runner:
         self._jobs[position] = None
         assert job is not None
         self._began = time.monotonic()
-        work = InWords(self._work, f"{self._words} of {job.source!r}")
+        self.doing = f"{self._words} of {job.source!r}"
+        work = InWords(self._work, self.doing)
         worker = worker_of(self._viewer, work, job, _worker_class=JobWorker)
         worker.yielded.connect(self._step)
         worker.returned.connect(self._keep)

@@ -23,7 +23,7 @@ from napari_mdeblurgan.widgets.runs.known_optics import KnownOptics
 if TYPE_CHECKING:
     from napari.layers import Image
 
-    from napari_mdeblurgan.restoration.softened_result import SoftLevels
+    from napari_mdeblurgan.restoration.softened_result import SoftLevels, WindowOf
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.runs.outline import Outline
@@ -63,6 +63,8 @@ class SoftResult:
         Why it cannot be made softer, if so.
     outline : Outline or None
         Of a result on disk: the shape in its box that its layer shows; None for all of it.
+    windows : callable or None
+        Of a result in memory, see `hot_windows`.
     """
 
     bare: np.ndarray | SoftLevels
@@ -76,6 +78,7 @@ class SoftResult:
     settled: Softness | None = None
     problem: str = ""
     outline: Outline | None = None
+    windows: WindowOf | None = None
 
     def cut(self, levels: Sequence[Any]) -> list[Any]:
         """Levels of a result on disk as its layer shows them, with the axes of that."""
@@ -226,7 +229,9 @@ def _steps(result: SoftResult, sigma: float, seen: Seen | None) -> Generator[boo
     shown, at = result.shown, time.monotonic()
     for index, y, x, last in _pieces(bare, result.rgb, seen):
         place: tuple[int | slice, ...] = (*index, slice(y.start, y.stop), slice(x.start, x.stop))
-        shown[place] = softened_part(bare, index, y, x, sigma, rgb=result.rgb)
+        shown[place] = softened_part(
+            bare, index, y, x, sigma, rgb=result.rgb, windows=result.windows
+        )
         tell = last or time.monotonic() - at > SHOW_S
         at = time.monotonic() if tell else at
         yield tell

@@ -310,12 +310,13 @@ def _saved(
     seconds: float,
     known: ResultSoftness,
 ) -> Saved:
-    from napari_mdeblurgan.restoration.softened_result import SoftLevels
+    from napari_mdeblurgan.restoration.softened_result import SoftLevels, hot_windows
     from napari_mdeblurgan.storage.ome_zarr.ome_zarr_image import open_levels
     from napari_mdeblurgan.widgets.runs.soft_results import SoftResult
 
     softness = known.softness
-    bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
+    levels, windows = open_levels(path), hot_windows(plan)
+    bare = SoftLevels(levels, rgb=job.rgb, sigma=softness.sigma, windows=windows)
     outline = outline_on_disk(job, plan)
     order = job.placement.order
     soft = SoftResult(bare, job.rgb, order, *known, outline=outline)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from napari.utils.notifications import show_warning
 from napari.utils.task_status import Status
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer
 from qtpy.QtWidgets import QWidget
@@ -137,6 +138,10 @@ class LifeWatch(QObject):
         The widget to watch; it owns the watch.
     on_show, on_close : callable
         Called without arguments; `on_close` at most once.
+    at_work : callable, optional
+        Called before `on_close` where the dock alone is closed: gives what the user is told then of
+        work that this stops, see `wording.closed_at_work`, or nothing. Of a window that is closed,
+        napari asks.
     """
 
     _widget: QWidget | None = (
@@ -144,10 +149,15 @@ class LifeWatch(QObject):
     )
 
     def __init__(
-        self, widget: QWidget, on_show: Callable[[], None], on_close: Callable[[], None]
+        self,
+        widget: QWidget,
+        on_show: Callable[[], None],
+        on_close: Callable[[], None],
+        at_work: Callable[[], str] = str,
     ) -> None:
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
+        self._at_work = at_work
         self._docked = self._closed = self._placed = False
         self._just_shown = True
         self._left_alone = LeftAlone(widget)
@@ -199,8 +209,11 @@ class LifeWatch(QObject):
             self._on_show()
 
     def _reparented(self, has_parent: bool) -> None:
-        if self._docked and not has_parent:
+        if self._docked and not has_parent and not self._closed:
+            words = self._at_work()
             self._close()
+            if words:
+                show_warning(words)
         self._docked = has_parent
 
     def _close(self, _: object = None) -> None:

@@ -39,6 +39,14 @@ def in_a_row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
     return row
 
 
+def pass_focus(to: QWidget, *others: QWidget) -> None:
+    """Give a control the keyboard, if one of others has it that is disabled or hidden next: Qt
+    would give it to whatever follows.
+    """
+    if any(each.hasFocus() for each in others):
+        to.setFocus()
+
+
 def read_aloud(words: str, control: QWidget) -> None:
     """Give a control, and the parts that take its keys, the name that screen readers tell."""
     control.setAccessibleName(words)

@@ -32,6 +32,8 @@ TIME_TOLD_THEN = "Time: known once it runs."
 NOTHING_MISSING = "All results are there already."
 MOST_REASONS = 3  # why images of a batch failed; the list has them all
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
+OPEN_DOCK = "Plugins → M-Deblurgan"
+NOTHING_KEPT = "nothing of it is kept"
 
 
 def begun(fraction: float, model: str) -> str:
@@ -159,8 +161,16 @@ def unfinished_name(name: str, fraction: float) -> str:
 
 
 def finished_name(name: str) -> str:
-    """The same once it goes on."""
-    return re.sub(r" – unfinished, \d+ %$", "", name)
+    """The same once it goes on, also of a copy, to whose name napari has added "copy"."""
+    return re.sub(r" – unfinished, \d+ %", "", name)
+
+
+def closed_at_work(dock: str, doing: str, kept: str, press: str) -> str:
+    """That a dock was closed while it was at work, what is kept of that, and how to go on."""
+    return (
+        f"{dock} was closed, which stopped {doing}; {kept}. To go on, open it again "
+        f"({OPEN_DOCK}) and {press}."
+    )
 
 
 def on_bar(fraction: float, *words: str) -> str:
