@@ -26,7 +26,7 @@ from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.degradation import Condition, Mixture
-    from napari_mdeblurgan.storage import FileImage
+    from napari_mdeblurgan.storage import FileImage, Micrograph
 
 _SIGMA = 1.2
 _INTERRUPTED = (
@@ -34,7 +34,7 @@ _INTERRUPTED = (
 )
 PHYSICAL_DEFAULTS: dict[str, Any] = {
     "na": 0.15,
-    "wavelength": 0.53,
+    "wavelength": 530.0,
     "refractive-index": 1.0,
     "pixel-size": None,
     "defocus": 15.0,
@@ -105,6 +105,7 @@ class SimulateOptions:
 
         from napari_mdeblurgan.degradation import Camera, Condition, Optics
         from napari_mdeblurgan.degradation.simulated import PIXEL_SIZE_UM
+        from napari_mdeblurgan.storage.objective import check_light
 
         if self.protocol == "mixture":
             return _mixture(self.config)
@@ -112,13 +113,13 @@ class SimulateOptions:
             sigma = _SIGMA if self.sigma is None else self.sigma
             return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
         values = PHYSICAL_DEFAULTS | given
+        wavelength_um = values["wavelength"] / 1000
+        check_light(wavelength_um)
         fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]
         return Condition(
             "physical",
             f"defocus {values['defocus']:g} µm",
-            optics=Optics(
-                values["na"], values["wavelength"], fine * scale, values["refractive-index"]
-            ),
+            optics=Optics(values["na"], wavelength_um, fine * scale, values["refractive-index"]),
             defocus_um=values["defocus"],
             camera=Camera(
                 values["photons"], values["read-noise"], values["offset"], int(values["bits"])
@@ -151,7 +152,9 @@ def simulate(
         float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")
     ] = None,
     na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
-    wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
+    wavelength: Annotated[
+        float | None, typer.Option(help="Physical: of the light in nm [530].")
+    ] = None,
     pixel_size: Annotated[
         float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")
     ] = None,
@@ -264,7 +267,7 @@ def make_pairs(
 
     from napari_mdeblurgan.before_after import write_comparison
     from napari_mdeblurgan.degradation.simulated import simulated_pair, with_pixel_size
-    from napari_mdeblurgan.storage import image_stem, read_image, write_image
+    from napari_mdeblurgan.storage import image_stem, write_image
 
     try:
         for kind in ("low", "high"):
@@ -274,7 +277,7 @@ def make_pairs(
     made = 0
     for source, (low_path, high_path, picture) in heeded(targets.items()):
         try:
-            image = read_image(source.path, source.image)
+            image = _sharp(source)
             own, size_um, assumed = with_pixel_size(
                 degradation, image, options.physical.get("pixel-size"), scale
             )
@@ -334,6 +337,16 @@ def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
                 "the other."
             )
     return sources
+
+
+def _sharp(source: FileImage) -> Micrograph:
+    from napari_mdeblurgan.restoration.label_maps import refuse_label_map
+    from napari_mdeblurgan.storage import read_image
+
+    image = read_image(source.path, source.image)
+    if not image.rgb:
+        refuse_label_map(image.data)
+    return image
 
 
 def _targets(output: Path, source: FileImage) -> tuple[Path, Path, Path]:
