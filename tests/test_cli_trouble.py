@@ -40,6 +40,9 @@ pytestmark = pytest.mark.usefixtures("tiny_defaults")
         (("grey.tif", "b.tif", "--device", "cuda:99"), "cuda:99"),
         (("grey.tif", "b.tif", "--device", "cpu", "--precision", "float16"), "float16"),
         (("stack.tif", "b.png"), "single plane"),
+        (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "this image is grey; choose"),
+        (("colours.png", "b.tif", "--model", "tiny-1-x2"), "this image is RGB; choose"),
+        (("grey.tif", "b.tif", "--image", "second"), 'has no image "second"'),
     ],
 )
 @pytest.mark.usefixtures("grey")
@@ -48,6 +51,7 @@ def test_wrong_use_ends_with_code_2_and_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
+    write_image("colours.png", Micrograph(np.full((20, 20, 3), (1, 2, 3), np.uint8), "YXS"))
     before = set(tmp_path.iterdir())
     code, out, error = run("restore", *arguments)
     assert (code, out) == (2, "")
@@ -90,7 +94,6 @@ def test_arguments_that_are_missing_or_senseless_end_with_code_2(
         (("broken.tif", "b.tif"), "broken.tif"),
         (("grey.tif", "b.tif", "--model", "weights.pth"), "weights.pth"),
         (("grey.tif", "b.tif", "--model", "damaged"), "damaged.safetensors"),
-        (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "grey"),
     ],
 )
 @pytest.mark.usefixtures("grey")

@@ -129,6 +129,16 @@ def test_a_stack_of_label_maps_is_refused(run: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "sharp.tif").exists()
 
 
+def test_a_plane_that_there_is_not_is_wrong_use(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    options = (tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.tif", "--reference", 99)
+    code, _, error = run(*options)
+    assert code == 2
+    assert f"there is no plane 99; the planes are 0 to {len(planes) - 1}." in error
+
+
 def test_a_channel_of_a_stack_without_channels_is_refused(
     run: Run, planes: np.ndarray, tmp_path: Path
 ) -> None:
