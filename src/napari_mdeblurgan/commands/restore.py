@@ -14,6 +14,7 @@ import typer
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_device,
     check_local,
     check_model,
@@ -210,10 +211,8 @@ def restore_file(
     if settings.model is not None:
         check_model(settings.model)
     check_device(settings.device, settings.precision)
-    try:
+    with as_wrong_use(NoSuchImage):
         image, sentence = choose_image(source, settings.image, "--image ")
-    except NoSuchImage as error:
-        raise WrongUse(str(error)) from error
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
@@ -325,10 +324,8 @@ def _check_report(report: Path | None) -> None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
         raise WrongUse(f"a report is a web page; let {report} end in .html.")
-    try:
+    with as_wrong_use(FileError):
         check_place(check_local(report))
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def _files_beside(request: Request) -> list[Path]:
@@ -396,10 +393,8 @@ def _fit_card(image: Micrograph, settings: RestoreOptions) -> ModelCard:
     from napari_mdeblurgan.restoration.output_scale import output_factor
 
     card: ModelCard = read_card(find_model(_model_name(image, settings)))
-    try:
+    with as_wrong_use(ImageError):
         output_factor(settings.output_scale, card)
         if has_colours(image.data.shape, card, image.rgb) and card.channels == FOR_GREY:
             check_colourless(seems_colourless(image.data), card.name)
-    except ImageError as error:
-        raise WrongUse(str(error)) from error
     return card

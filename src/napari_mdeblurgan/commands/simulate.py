@@ -14,6 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_source_path,
     one_line_errors,
     resumed_by,
@@ -260,20 +261,16 @@ def make_pairs(
             if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     need_torch()
-    try:
+    with as_wrong_use(MdeblurganError):
         degradation = options.degradation(scale)
-    except MdeblurganError as error:
-        raise WrongUse(str(error)) from error
 
     from napari_mdeblurgan.before_after import write_comparison
     from napari_mdeblurgan.degradation.simulated import simulated_pair, with_pixel_size
     from napari_mdeblurgan.storage import image_stem, write_image
 
-    try:
-        for kind in ("low", "high"):
-            make_folder(output / kind)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
+    with as_wrong_use(FileError):
+        for folder in (output, output / "low", output / "high"):
+            make_folder(folder)
     made = 0
     for source, (low_path, high_path, picture) in heeded(targets.items()):
         try:
