@@ -59,6 +59,22 @@ def test_wrong_use_ends_with_code_2_and_one_line(
     assert set(tmp_path.iterdir()) == before
 
 
+def test_a_folder_of_one_s_own_is_found_where_the_shell_does_not(
+    run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.tif").write_bytes(b"kept")
+    before = set(tmp_path.iterdir())
+    code, _, error = run("restore", f"~/{grey.name}", "~/there.tif")
+    assert code == 2
+    assert_one_line(error, f"{tmp_path / 'there.tif'} is there already")
+    assert run("simulate", "~/grey.tif", "--output=~/pairs")[0] == 0
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "pairs"}
+    assert (tmp_path / "there.tif").read_bytes() == b"kept"
+
+
 @pytest.mark.parametrize("option", [("--gray-model", "no-such-model"), ("--device", "cuda:99")])
 def test_wrong_use_of_the_demo_leaves_nothing(run, tmp_path: Path, option: tuple[str, str]) -> None:
     models = ("--rgb-model", "tiny-3-x2", "--gray-model", "tiny-1-x2")
