@@ -277,7 +277,7 @@ def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(
     code, _, error = run(
         "restore", tmp_path / "a.ome.tif", tmp_path / "no.tif", "--image", "position 2"
     )
-    assert code == 1
+    assert code == 2
     assert_one_line(error, 'no image "position 2"', '"position 50", "position 150"')
 
 

@@ -40,6 +40,9 @@ pytestmark = pytest.mark.usefixtures("tiny_defaults")
         (("grey.tif", "b.tif", "--device", "cuda:99"), "cuda:99"),
         (("grey.tif", "b.tif", "--device", "cpu", "--precision", "float16"), "float16"),
         (("stack.tif", "b.png"), "single plane"),
+        (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "this image is grey; choose"),
+        (("colours.png", "b.tif", "--model", "tiny-1-x2"), "this image is RGB; choose"),
+        (("grey.tif", "b.tif", "--image", "second"), 'has no image "second"'),
     ],
 )
 @pytest.mark.usefixtures("grey")
@@ -48,11 +51,28 @@ def test_wrong_use_ends_with_code_2_and_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
+    write_image("colours.png", Micrograph(np.full((20, 20, 3), (1, 2, 3), np.uint8), "YXS"))
     before = set(tmp_path.iterdir())
     code, out, error = run("restore", *arguments)
     assert (code, out) == (2, "")
     assert_one_line(error, words)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_folder_of_one_s_own_is_found_where_the_shell_does_not(
+    run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.tif").write_bytes(b"kept")
+    before = set(tmp_path.iterdir())
+    code, _, error = run("restore", f"~/{grey.name}", "~/there.tif")
+    assert code == 2
+    assert_one_line(error, f"{tmp_path / 'there.tif'} is there already")
+    assert run("simulate", "~/grey.tif", "--output=~/pairs")[0] == 0
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "pairs"}
+    assert (tmp_path / "there.tif").read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize("option", [("--gray-model", "no-such-model"), ("--device", "cuda:99")])
@@ -90,7 +110,6 @@ def test_arguments_that_are_missing_or_senseless_end_with_code_2(
         (("broken.tif", "b.tif"), "broken.tif"),
         (("grey.tif", "b.tif", "--model", "weights.pth"), "weights.pth"),
         (("grey.tif", "b.tif", "--model", "damaged"), "damaged.safetensors"),
-        (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "grey"),
     ],
 )
 @pytest.mark.usefixtures("grey")

@@ -89,6 +89,17 @@ def test_a_result_that_cannot_be_assessed_is_written_all_the_same(
     assert picture.exists() == (ending != ".ome.zarr")
 
 
+@BOTH
+def test_the_same_is_made_where_the_caller_has_told_numpy_to_raise_errors(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, ending: str
+) -> None:
+    request = Request(output=tmp_path / f"sharp{ending}", options=EXACT, maps=True)
+    with np.errstate(all="raise"):
+        events, _ = told(image, tiny_model(), request)
+    assert sum(isinstance(event, Assessing) for event in events) == 1
+    assert isinstance(events[-1], Written)
+
+
 @pytest.mark.parametrize("ensemble", [False, True])
 def test_both_routes_make_and_tell_the_same(
     tiny_model: Models, image: Micrograph, tmp_path: Path, ensemble: bool

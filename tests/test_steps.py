@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.steps import Returning, finished, map_steps
+from napari_mdeblurgan.stopping import attending
 
 
 def counting(ended: list[str]) -> Generator[int, None, str]:
@@ -52,5 +53,9 @@ def test_steps_are_gone_through_as_numpy_counts_by_default_and_what_others_have_
 
     with np.errstate(all="raise"):
         before = np.geterr()
-        assert finished(small()) == 0
+        told = map_steps(small(), str)
+        assert next(told) == "1"
+        assert np.geterr() == before
+        assert finished(told) == 0
+        assert finished(attending(lambda: np.exp(np.float64(-1000)))) == 0
         assert np.geterr() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -47,7 +48,7 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
     """
     refuse_no_file(path)
     target = real_path(path)
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    part = target.with_name(f".{_mark(target)}{secrets.token_hex(4)}.part")
     try:
         if make_folders:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +65,22 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what a killed process has left of `path`, half-written by `replacing`; for whoever
+    knows that no other process is writing it.
+    """
+    own = re.compile(rf"\.{_mark(path)}[0-9a-f]{{8}}\.part")
+    with contextlib.suppress(OSError):
+        for each in path.parent.iterdir():
+            if own.fullmatch(each.name):
+                each.unlink()
+
+
+def _mark(target: Path) -> str:
+    """By which a hidden file tells what it is to become."""
+    return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
 
 
 def take_permissions(new: Path, old: Path) -> None:

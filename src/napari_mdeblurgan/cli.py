@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.pairs import pairs
 from napari_mdeblurgan.commands.restore import restore
 from napari_mdeblurgan.commands.simulate import simulate
 from napari_mdeblurgan.commands.train import train
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import Escaping, NotPrinted
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ def main() -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # this process is ours alone
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", TURNS)
+    sys.argv[1:] = map(_at_home, sys.argv[1:])
     _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(
@@ -76,6 +78,12 @@ def main() -> None:
             print_no_more()
             print(f"mdeblurgan: {not_printed(error)}", file=sys.stderr)
             sys.exit(1)
+
+
+def _at_home(word: str) -> str:
+    """What was typed, with ``~`` resolved where a shell leaves it, as in ``--output=~/sharp``."""
+    option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + sign + str(at_home(value)) if value.startswith("~") else word
 
 
 def _stand_in_for_closed_streams() -> None:

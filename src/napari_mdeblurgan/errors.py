@@ -21,6 +21,10 @@ class FileError(MdeblurganError):
     """A file that cannot be read or written."""
 
 
+class NoSuchImage(FileError):
+    """A file that has no image of the name that was asked for."""
+
+
 class Unassessed(FileError):
     """A result that was written, but could not be assessed.
 

@@ -8,7 +8,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.atomic import reason_of
+from napari_mdeblurgan.atomic import reason_of, remove_parts
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.own_folder import refuse_links
 
@@ -110,14 +110,19 @@ def locked(
 
 
 def claimed(output: Path) -> Lock:
-    """Take a result that is to be made for this process alone; see `locked`."""
+    """Take a result that is to be made for this process alone, see `locked`, and remove what a
+    killed one has left of it half-written.
+    """
     try:
-        return locked(output, output.with_name(output.name + ".lock"), "process", temporary=True)
+        lock = locked(output, output.with_name(output.name + ".lock"), "process", temporary=True)
     except Busy:
         raise Busy(
             f"{output} is being made elsewhere, by another command or window; wait until that has "
             "ended, or choose another name."
         ) from None
+    if not lock.note and not output.is_symlink():  # where it leads, another lock counts
+        remove_parts(output)
+    return lock
 
 
 def is_held(lock: Path) -> bool:

@@ -61,7 +61,7 @@ def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
     Raises
     ------
     FileError
-        If it is something else.
+        If it is something else, or may not be written to.
     """
     there = nearest(local_path(folder))
     if not there.is_dir():
@@ -72,6 +72,8 @@ def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
             f"{folder} holds other files ({others[0]}, …); name a new or empty folder for "
             f"{purpose}."
         )
+    if not os.access(there, os.W_OK):
+        raise FileError(f"{there} may not be written to; choose another folder for {purpose}.")
 
 
 def make_folder(folder: Path) -> None:
@@ -80,9 +82,12 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     FileError
-        If it cannot be made.
+        If it cannot be made, or is there and may not be written to.
     """
+    path = local_path(folder)
     try:
-        local_path(folder).mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
+    if not os.access(path, os.W_OK):
+        raise FileError(f"{folder} may not be written to; choose another folder.")

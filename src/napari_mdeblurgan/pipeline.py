@@ -180,7 +180,8 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
         In one sentence, if the image cannot be restored, it does not fit into memory, or something
         cannot be written; or if the result, which is written then, cannot be assessed.
     """
-    return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
+    steps = (_on_disk if request.on_disk else _in_memory)(image, model, request)
+    return (yield from map_steps(steps, lambda step: step))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,17 @@ import numpy as np
 _Step = TypeVar("_Step")
 _Told = TypeVar("_Told")
 _Result = TypeVar("_Result")
-# what numpy does of itself about numbers that a type does not hold
-_BY_DEFAULT: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+def numpy_defaults() -> np.errstate:
+    """Within, numpy does about numbers that a type does not hold what it does of itself, whatever
+    the caller has told it: those that are too small count as 0.
+    """
+    return np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
 
 
 class Returning(Iterator[_Step], Generic[_Step, _Result]):
-    """Steps for a loop, which keeps what they return.
+    """Steps for a loop, which keeps what they return; in each, `numpy_defaults` hold.
 
     Parameters
     ----------
@@ -36,7 +41,8 @@ class Returning(Iterator[_Step], Generic[_Step, _Result]):
 
     def __next__(self) -> _Step:
         try:
-            return next(self._steps)
+            with numpy_defaults():
+                return next(self._steps)
         except StopIteration as end:
             if not hasattr(self, "result"):  # steps that have ended return None when asked again
                 self.result = end.value
@@ -44,15 +50,10 @@ class Returning(Iterator[_Step], Generic[_Step, _Result]):
 
 
 def finished(steps: Generator[Any, None, _Result]) -> _Result:
-    """Go through all steps; what they return in the end.
-
-    Numbers that are too small for their type count as 0, and so on, as by default, though the
-    caller has told numpy to raise an error.
-    """
+    """Go through all steps; what they return in the end."""
     returning = Returning(steps)
-    with np.errstate(**_BY_DEFAULT):
-        for _ in returning:
-            pass
+    for _ in returning:
+        pass
     return returning.result
 
 

@@ -11,7 +11,7 @@ from contextvars import ContextVar, copy_context
 from threading import Event
 from typing import Any, TypeVar
 
-from napari_mdeblurgan.steps import Returning
+from napari_mdeblurgan.steps import Returning, numpy_defaults
 
 _Made = TypeVar("_Made")
 
@@ -160,7 +160,7 @@ class Attended:
             return self._stop.is_set() or (around is not None and around())
 
         def watched() -> _Made:
-            with stoppable(asked), metered(meter or Meter()):
+            with numpy_defaults(), stoppable(asked), metered(meter or Meter()):
                 return work(*given)
 
         return thread.submit(copy_context().run, watched)

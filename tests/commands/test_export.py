@@ -67,7 +67,7 @@ def test_a_file_that_another_command_is_exporting_is_left_to_it(
         (("tiny.safetensors", "a.zip", "--author", ";Somewhere"), "has no name"),
         (("tiny.safetensors", "a.onnx", "--author", "Ada"), "neither authors nor a licence"),
         (("tiny.safetensors", "there.onnx"), "there already"),
-        (("tiny.safetensors", "missing/a.onnx"), "no folder missing"),
+        (("tiny.safetensors", "missing/a.onnx"), "missing; make it first"),
         (("no-such-model", "a.onnx"), "no model called 'no-such-model'"),
     ],
 )

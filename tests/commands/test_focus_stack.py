@@ -14,6 +14,7 @@ from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.focus import opening as focus_opening
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from tests.focus.test_stack import LEFT, RIGHT, inner, texture, two_halves
+from tests.restoration.test_label_maps import cells
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -118,6 +119,24 @@ def test_what_is_no_focus_stack_is_told_in_one_sentence(
     assert told in error
     assert len(error.strip().splitlines()) == 1
     assert out == ""
+
+
+def test_a_stack_of_label_maps_is_refused(run: Run, tmp_path: Path) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(np.stack([cells("uint16")] * 3), "ZYX"))
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.tif")
+    assert code == 1
+    assert "looks like a label map" in error
+    assert not (tmp_path / "sharp.tif").exists()
+
+
+def test_a_plane_that_there_is_not_is_wrong_use(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    options = (tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.tif", "--reference", 99)
+    code, _, error = run(*options)
+    assert code == 2
+    assert f"there is no plane 99; the planes are 0 to {len(planes) - 1}." in error
 
 
 def test_a_channel_of_a_stack_without_channels_is_refused(

@@ -12,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_mdeblurgan.commands.simulate import SimulateOptions
 from napari_mdeblurgan.degradation import gaussian_protocol
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from tests.restoration.test_label_maps import cells
 from tests.several_images import write_plate, write_series
 
 
@@ -90,6 +92,12 @@ def test_the_file_s_pixel_size_counts_unless_another_is_given(
     np.testing.assert_array_equal(results[0].data, results[1].data)
     assert results[2].data.std() < results[0].data.std()
     assert results[2].pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
+
+
+def test_the_wavelength_is_in_nanometres() -> None:
+    for given, um in ({}, 0.53), ({"wavelength": 700.0}, 0.7):
+        degradation = SimulateOptions("physical", physical=given).degradation(2)
+        assert degradation.optics.wavelength_um == pytest.approx(um)
 
 
 def test_noise_depends_on_the_seed_and_on_the_name(run, grey: Path, tmp_path: Path) -> None:
@@ -220,6 +228,12 @@ def test_a_pair_that_is_interrupted_leaves_no_half_of_itself(
         (("oblong.tif", "--protocol", "physical"), 1, "not square"),
         (("holes.tif",), 1, "pixels without a value"),
         (("broken.tif",), 1, "broken.tif"),
+        (("cells.tif",), 1, "looks like a label map"),
+        (
+            ("grey.tif", "--protocol", "physical", "--wavelength", 0.53),
+            2,
+            "wavelength of 0.00053 µm (0.53 nm) is impossible; give that of light, 0.1 to 3 µm",
+        ),
     ],
 )
 def test_what_cannot_be_meant_or_done_is_said_in_one_line(
@@ -233,6 +247,7 @@ def test_what_cannot_be_meant_or_done_is_said_in_one_line(
     write_image(
         "oblong.tif", Micrograph(np.zeros((20, 20), np.uint8), "YX", {"X": 0.5, "Y": 0.7}, "µm")
     )
+    write_image("cells.tif", Micrograph(cells("uint16"), "YX"))
     write_image("holes.tif", Micrograph(np.full((20, 20), np.nan, np.float32), "YX"))
     ended, out, error = run(*arguments, "--output", "out")
     assert (ended, out) == (code, "")

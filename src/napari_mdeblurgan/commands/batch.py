@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands import common
-from napari_mdeblurgan.commands.common import WrongUse, check_device, fail, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    as_wrong_use,
+    check_device,
+    fail,
+    one_line_errors,
+)
 from napari_mdeblurgan.commands.options import (
     BinningOption,
     DeviceOption,
@@ -163,10 +169,8 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
     from napari_mdeblurgan.batch import open_batch
 
     _check(settings)
-    try:
+    with as_wrong_use(MdeblurganError):
         opened = open_batch(inputs, output, settings)
-    except MdeblurganError as error:
-        raise WrongUse(str(error)) from error
     with opened as work:
         for note in work.notes:
             print(f"mdeblurgan: {on_one_line(note)}", file=sys.stderr)
@@ -216,10 +220,8 @@ def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
             f"--watch waits for what is written into a folder; name one, not {inputs[0]}."
         )
     _check(settings)
-    try:
+    with as_wrong_use(MdeblurganError):
         opened = open_watch(inputs, output, settings)
-    except MdeblurganError as error:
-        raise WrongUse(str(error)) from error
     with opened as watch:
         work = watch.batch
         for note in work.notes:

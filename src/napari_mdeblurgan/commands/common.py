@@ -44,6 +44,15 @@ class WrongUse(MdeblurganError):
 
 
 @contextmanager
+def as_wrong_use(*kinds: type[MdeblurganError]) -> Iterator[None]:
+    """Take errors of these kinds for a command that cannot be meant as it was given."""
+    try:
+        yield
+    except kinds as error:
+        raise WrongUse(str(error)) from error
+
+
+@contextmanager
 def one_line_errors(context: typer.Context) -> Iterator[None]:
     """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before
     it.
@@ -239,12 +248,10 @@ def objective_options(
         if wavelength_nm is not None:
             raise WrongUse("--wavelength needs --numerical-aperture; give both.")
         return None
-    try:
+    with as_wrong_use(ImageError):
         return Objective(
             numerical_aperture, None if wavelength_nm is None else wavelength_nm / 1000
         )
-    except ImageError as error:
-        raise WrongUse(str(error)) from None
 
 
 def check_source_path(path: Path) -> None:
@@ -263,10 +270,8 @@ def check_local(path: str | Path) -> Path:
     """The path as it is meant; raise `WrongUse` if it is an address and none of this machine."""
     from napari_mdeblurgan.outputs import local_path
 
-    try:
+    with as_wrong_use(FileError):
         return local_path(path)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def device_option(text: str | None) -> str | None:
@@ -280,10 +285,8 @@ def check_output_file(path: Path, axes: str, dtype: np.dtype | str) -> None:
     """Make sure that an image of these axes and this type can be written there."""
     from napari_mdeblurgan.storage import check_writable
 
-    try:
+    with as_wrong_use(FileError):
         check_writable(path, axes, dtype)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def check_model(name: str) -> None:
@@ -294,10 +297,8 @@ def check_model(name: str) -> None:
 
     if check_local(name).is_file():
         return
-    try:
+    with as_wrong_use(ModelError):
         model_path(name)
-    except ModelError as error:
-        raise WrongUse(str(error)) from error
 
 
 def check_device(device: str, precision: str = "auto") -> None:
@@ -308,7 +309,5 @@ def check_device(device: str, precision: str = "auto") -> None:
         return
     from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 
-    try:
+    with as_wrong_use(ImageError):
         pick_precision(str(precision), pick_device(device))
-    except ImageError as error:
-        raise WrongUse(str(error)) from error

@@ -11,12 +11,14 @@ import typer
 from napari_mdeblurgan.commands.common import (
     COLOUR_MODEL,
     GREY_MODEL,
+    as_wrong_use,
     check_device,
     check_model,
     one_line_errors,
 )
 from napari_mdeblurgan.commands.options import DeviceOption
 from napari_mdeblurgan.commands.restore import RestoreOptions, make
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import make_folder
@@ -56,7 +58,8 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
     for name in (rgb_model, gray_model):
         check_model(name)
     check_device(device)
-    make_folder(output)
+    with as_wrong_use(FileError):
+        make_folder(output)
     for sample in heeded(SAMPLES.values()):
         print(f"{sample.name}: {sample.description}")
         before = read_image(sample_path(sample.name))

@@ -13,6 +13,7 @@ from napari_mdeblurgan.commands.common import (
     COLOUR_MODEL,
     GREY_MODEL,
     WrongUse,
+    as_wrong_use,
     check_device,
     check_model,
     check_source_folder,
@@ -318,12 +319,10 @@ def judge_by_real_blur(
 
 
 def _check_output(output: Path) -> None:
-    try:
+    with as_wrong_use(FileError):
         check_output_folder(
             output, "the report", ours=any((output / name).exists() for name in _OURS)
         )
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def _summary(found: Evaluation) -> list[str]:

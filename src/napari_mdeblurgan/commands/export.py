@@ -9,11 +9,13 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_local,
     check_model,
     check_source_path,
     one_line_errors,
 )
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import claimed
 
 _PACKAGE, GRAPH = ".zip", ".onnx"
@@ -114,14 +116,14 @@ def import_model(
 
 
 def _check_output(path: Path, overwrite: bool) -> None:
+    from napari_mdeblurgan.storage.writing import check_place
+
     if path.suffix.lower() not in (_PACKAGE, GRAPH):
         raise WrongUse(f"{path} should end in {_PACKAGE}, for a package, or in {GRAPH}.")
-    if check_local(path).is_dir():
-        raise WrongUse(f"{path} is a folder; choose another name.")
+    with as_wrong_use(FileError):
+        check_place(check_local(path))
     if path.exists() and not overwrite:
         raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
-    if not path.parent.is_dir():
-        raise WrongUse(f"there is no folder {path.parent}; make it first.")
 
 
 def _author(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_device,
     check_source_path,
     fail,
@@ -255,7 +256,7 @@ def _begun(
     from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
     from napari_mdeblurgan.model import load_model
 
-    try:
+    with as_wrong_use(SettingsError):
         settings = _settings(model or "gray-x2", output, given)
         folder = folder_for(settings)
         if folder.begun and not overwrite:
@@ -267,8 +268,6 @@ def _begun(
             )
             return open_fine_tuning(folder)
         check_name(settings, overwrite=overwrite)
-    except SettingsError as error:
-        raise WrongUse(str(error)) from error
     card = load_model(model).card if model else None
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)

@@ -89,6 +89,10 @@ def focus_stack(
         from napari_mdeblurgan.focus.opening import open_stack
 
         stack = open_stack(planes, z_step)
+        if reference is not None and reference >= len(stack.data):
+            raise WrongUse(
+                f"there is no plane {reference}; the planes are 0 to {len(stack.data) - 1}."
+            )
         check_output_file(output, stack.axes.replace("Z", ""), stack.data[0].dtype)
         for path in outputs[1:]:
             check_output_file(path, "YX", "float32")

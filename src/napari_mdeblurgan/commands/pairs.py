@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_source_folder, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    as_wrong_use,
+    check_source_folder,
+    one_line_errors,
+)
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import check_output_folder, make_folder
@@ -146,10 +151,8 @@ def check_pairs(low: Path | None, high: Path | None, csv: Path | None) -> None:
 
 
 def _check_output(output: Path) -> None:
-    try:
+    with as_wrong_use(FileError):
         check_output_folder(output, "the overlays", ours=(output / _OURS).exists())
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def _matched(low: Path | None, high: Path | None, csv: Path | None, match: Match) -> Matched:

@@ -14,6 +14,7 @@ import typer
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_device,
     check_local,
     check_model,
@@ -36,7 +37,7 @@ from napari_mdeblurgan.commands.options import (
     WavelengthOption,
 )
 from napari_mdeblurgan.commands.progress_bar import with_progress
-from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.errors import FileError, ImageError, NoSuchImage
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
@@ -210,7 +211,8 @@ def restore_file(
     if settings.model is not None:
         check_model(settings.model)
     check_device(settings.device, settings.precision)
-    image, sentence = choose_image(source, settings.image, "--image ")
+    with as_wrong_use(NoSuchImage):
+        image, sentence = choose_image(source, settings.image, "--image ")
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
@@ -325,10 +327,8 @@ def _check_report(report: Path | None) -> None:
         return
     if report.suffix.lower() not in (".html", ".htm"):
         raise WrongUse(f"a report is a web page; let {report} end in .html.")
-    try:
+    with as_wrong_use(FileError):
         check_place(report)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
 
 
 def _files_beside(request: Request) -> list[Path]:
@@ -383,13 +383,21 @@ def _check_begun(image: Micrograph, card: ModelCard, request: Request) -> None:
 
 
 def _fit_card(image: Micrograph, settings: RestoreOptions) -> ModelCard:
-    """The card of the model, which can give as many pixels as are asked for."""
+    """The card of the model, which is one for such images, as far as a few places of it show, and
+    can give as many pixels as are asked for.
+    """
     from napari_mdeblurgan.model import find_model, read_card
+    from napari_mdeblurgan.restoration.checking import has_colours
+    from napari_mdeblurgan.restoration.colourless import (
+        FOR_GREY,
+        check_colourless,
+        seems_colourless,
+    )
     from napari_mdeblurgan.restoration.output_scale import output_factor
 
     card: ModelCard = read_card(find_model(_model_name(image, settings)))
-    try:
+    with as_wrong_use(ImageError):
         output_factor(settings.output_scale, card)
-    except ImageError as error:
-        raise WrongUse(str(error)) from error
+        if has_colours(image.data.shape, card, image.rgb) and card.channels == FOR_GREY:
+            check_colourless(seems_colourless(image.data), card.name)
     return card

@@ -14,6 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_source_path,
     one_line_errors,
     resumed_by,
@@ -34,7 +35,7 @@ _INTERRUPTED = (
 )
 PHYSICAL_DEFAULTS: dict[str, Any] = {
     "na": 0.15,
-    "wavelength": 0.53,
+    "wavelength": 530.0,
     "refractive-index": 1.0,
     "pixel-size": None,
     "defocus": 15.0,
@@ -105,6 +106,7 @@ class SimulateOptions:
 
         from napari_mdeblurgan.degradation import Camera, Condition, Optics
         from napari_mdeblurgan.degradation.simulated import PIXEL_SIZE_UM
+        from napari_mdeblurgan.storage.objective import check_light
 
         if self.protocol == "mixture":
             return _mixture(self.config)
@@ -112,13 +114,13 @@ class SimulateOptions:
             sigma = _SIGMA if self.sigma is None else self.sigma
             return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
         values = PHYSICAL_DEFAULTS | given
+        wavelength_um = values["wavelength"] / 1000
+        check_light(wavelength_um)
         fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]
         return Condition(
             "physical",
             f"defocus {values['defocus']:g} µm",
-            optics=Optics(
-                values["na"], values["wavelength"], fine * scale, values["refractive-index"]
-            ),
+            optics=Optics(values["na"], wavelength_um, fine * scale, values["refractive-index"]),
             defocus_um=values["defocus"],
             camera=Camera(
                 values["photons"], values["read-noise"], values["offset"], int(values["bits"])
@@ -151,7 +153,9 @@ def simulate(
         float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")
     ] = None,
     na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
-    wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
+    wavelength: Annotated[
+        float | None, typer.Option(help="Physical: of the light in nm [530].")
+    ] = None,
     pixel_size: Annotated[
         float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")
     ] = None,
@@ -257,20 +261,16 @@ def make_pairs(
             if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     need_torch()
-    try:
+    with as_wrong_use(MdeblurganError):
         degradation = options.degradation(scale)
-    except MdeblurganError as error:
-        raise WrongUse(str(error)) from error
 
     from napari_mdeblurgan.before_after import write_comparison
     from napari_mdeblurgan.degradation.simulated import simulated_pair, with_pixel_size
     from napari_mdeblurgan.storage import image_stem, write_image
 
-    try:
-        for kind in ("low", "high"):
-            make_folder(output / kind)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
+    with as_wrong_use(FileError):
+        for folder in (output, output / "low", output / "high"):
+            make_folder(folder)
     made = 0
     for source, (low_path, high_path, picture) in heeded(targets.items()):
         try:

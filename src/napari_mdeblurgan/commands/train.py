@@ -15,6 +15,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
+    as_wrong_use,
     check_source_folder,
     device_option,
     fail,
@@ -167,7 +168,7 @@ def config_for(options: TrainOptions, output: Path | None) -> TrainingConfig:
         section: {name: value for name, value in fields.items() if value is not None}
         for section, fields in asked.items()
     }
-    try:
+    with as_wrong_use(ConfigError, TrainingError):
         base = TrainingConfig()
         if options.config is not None:
             base = read_config(options.config)
@@ -176,8 +177,6 @@ def config_for(options: TrainOptions, output: Path | None) -> TrainingConfig:
         return parse_config(
             {section: fields for section, fields in given.items() if fields}, "the options", base
         )
-    except (ConfigError, TrainingError) as error:
-        raise WrongUse(str(error)) from error
 
 
 def _loss(options: TrainOptions) -> dict[str, Any]:
@@ -228,12 +227,10 @@ def run_training(folder: Path | None, output: Path | None, options: TrainOptions
     from napari_mdeblurgan.training.run import open_run
     from napari_mdeblurgan.training.run_folder import RunFolder, check_folder
 
-    try:
+    with as_wrong_use(FileError):
         check_folder(RunFolder(output))
-    except FileError as error:
-        raise WrongUse(str(error)) from error
     config = config_for(options, output)
-    try:
+    with as_wrong_use(ConfigError):
         place = place_from_environment()
         with joined(place, device_of(place, config.run.device)):
             run = open_run(folder, output, config, overwrite=options.overwrite, place=place)
@@ -251,8 +248,6 @@ def run_training(folder: Path | None, output: Path | None, options: TrainOptions
                     )
                 if place.first:
                     _conclude(run)
-    except ConfigError as error:
-        raise WrongUse(str(error)) from error
     return ""
 
 

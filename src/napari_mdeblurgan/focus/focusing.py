@@ -28,6 +28,7 @@ from napari_mdeblurgan.focus.plane_checks import check_planes
 from napari_mdeblurgan.focus.plane_registration import resampled, series_steps, shown_pixels
 from napari_mdeblurgan.focus.sharpest_plane import FOCUS_REACH, UNKNOWN_DEPTH, depth, shares_steps
 from napari_mdeblurgan.pairs.affine import corners, moved
+from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 from napari_mdeblurgan.steps import finished
 
@@ -104,6 +105,9 @@ class Focusing:
         """The same, step by step: two for each plane, four where they are registered."""
         check_planes(stack, reference, registered=registered)
         stack = as_planes(stack)
+        middle = stack[len(stack) // 2].plane  # of which all stages read what they need once
+        if middle.ndim == 2:
+            refuse_label_map(middle)
         strengths, known = yield from details_steps(stack)
         if not any(strengths):
             raise ImageError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.plane_parts import middle
-from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
+from napari_mdeblurgan.restoration.arrays import as_array, is_lazy, read
 from napari_mdeblurgan.restoration.intensity import Window, hot_pixels, measure_window, unswayed
 from napari_mdeblurgan.restoration.read_in_turn import each_in_turn
 
@@ -116,7 +116,8 @@ class StackPlane:
         return self.levels.taken(self._calm(part))
 
     def _read(self, key: Any) -> np.ndarray:
-        part = np.asarray(as_array(self.plane[key]))
+        lazy = is_lazy(self.plane)
+        part = read(self.plane, key) if lazy else np.asarray(as_array(self.plane[key]))
         if part.dtype.kind == "f" and not np.isfinite(part).all():
             raise ImageError(
                 "Some pixels of this stack are NaN, infinite or masked; give them a value, or cut "

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError, in_code
-from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 from napari_mdeblurgan.storage.micrograph import check_size_known
 
 if TYPE_CHECKING:
@@ -52,8 +51,6 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
                 "The planes of this stack differ in size, so they cannot lie on each other yet; "
                 "register them."
             )
-    if stack[0].ndim == 2:
-        refuse_label_map(stack[0])
     whole = isinstance(reference, Integral) and not isinstance(reference, bool)
     if reference is not None and not (whole and 0 <= reference < len(stack)):
         raise ImageError(

@@ -30,6 +30,7 @@ from napari_mdeblurgan.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.pairs.structure import plane, without_hot_pixels
 from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.storage.lost_arrays import check_not_lost
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 _SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
@@ -165,7 +166,10 @@ def _in_memory(image: Micrograph, name: str) -> Micrograph:
             f"{name}: this {type(image).__name__} does not say what its axes are; pass it as one "
             'that does, as in `Micrograph(array, "YX")`.'
         )
-    return replace(image, data=np.asarray(as_array(image.data)))
+    source = as_array(image.data)
+    pixels = np.asarray(source)
+    check_not_lost(pixels, source)
+    return replace(image, data=pixels)
 
 
 def _channels(image: Micrograph, name: str) -> Channels:

@@ -12,6 +12,7 @@ from dask.local import get_sync
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.lazy_arrays import by_block, stored_in
+from napari_mdeblurgan.storage.lost_arrays import check_not_lost
 from napari_mdeblurgan.storage.micrograph import check_size_known
 
 _MADE_DENSE = ("toarray", "todense")  # what sparse arrays have, of scipy and of pydata
@@ -144,13 +145,19 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     ImageError
         If numpy cannot take it, as what lies in the memory of a GPU, or it is not what the lazy
         array has announced.
+    FileError
+        If the file, or the zarr array that it is read from, is gone.
     """
     stored = stored_in(image)
     part = image[index] if stored is None else stored[index]
     if hasattr(part, "compute"):
-        return as_announced(part.compute(scheduler=get_sync), part.shape, part.dtype)
+        pixels = as_announced(part.compute(scheduler=get_sync), part.shape, part.dtype)
+        check_not_lost(pixels, part)
+        return pixels
     try:
-        return np.asarray(part)
+        pixels = np.asarray(part)
+        check_not_lost(pixels, image)
+        return pixels
     except TypeError as error:
         raise ImageError(
             f"This {type(image).__name__} cannot be read: {error}; pass an array of numbers in "

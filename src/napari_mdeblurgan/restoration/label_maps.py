@@ -32,7 +32,7 @@ def refuse_label_map(image: Any) -> None:
     if is_label_map(image):
         raise ImageError(
             "The image looks like a label map: large areas of one number each "
-            f"({np.dtype(image.dtype).name}), which name objects and are no intensities. Restore "
+            f"({np.dtype(image.dtype).name}), which name objects and are no intensities. Take "
             "the image that it was made of; or convert it to float32, if they are intensities."
         )
 

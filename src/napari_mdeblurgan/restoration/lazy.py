@@ -18,6 +18,7 @@ from napari_mdeblurgan.restoration.operations import RESULT, restoring_operation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Spot, made_of
+from napari_mdeblurgan.storage.lost_arrays import check_not_lost
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -25,15 +26,17 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 
-class LazyWindows:
-    """The windows of a lazy image, measured when they are first needed and then kept."""
+class LazyImage:
+    """What is asked of a lazy image beside its pixels. Its windows are measured when they are first
+    needed and then kept.
+    """
 
     def __init__(self, image: Any, plan: RestorationPlan) -> None:
         self._image, self._plan = image, plan
         self._windows = plan.windows
         self._lock = SerializableLock()
 
-    def get(self) -> tuple[Window, ...]:
+    def windows(self) -> tuple[Window, ...]:
         """Measure the image, or a few spots of a large one, the first time."""
         with self._lock:
             if self._windows is None:
@@ -41,6 +44,12 @@ class LazyWindows:
                     self._image, self._plan.rgb, self._plan.window_axes
                 )
             return self._windows
+
+    def check_not_lost(self, pixels: np.ndarray, index: tuple[Any, ...]) -> None:
+        """Make sure that pixels, which were read from an index of the image, are no stand-ins for
+        what is gone.
+        """
+        check_not_lost(pixels, self._image[index])
 
 
 def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
@@ -62,7 +71,9 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
         image = image.rechunk({image.ndim - 1: -1})
     colour = (0,) if plan.rgb else ()
     lazy_model = dask.delayed(model, pure=True, traverse=False)
-    windows = dask.delayed(LazyWindows(image, plan).get, pure=False, traverse=False)()
+    held = LazyImage(image, plan)
+    source = dask.delayed(held, pure=False, traverse=False)
+    windows = dask.delayed(held.windows, pure=False, traverse=False)()
     limit = TileLimit()
     bounds = [np.cumsum((0, *sizes)) for sizes in image.chunks]
     rows, columns = plan.grid.spans
@@ -86,8 +97,14 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
                 [(image.name, *chunk, cy, cx, *colour) for cx, _ in along_x[i]]
                 for cy, _ in along_y[j]
             ]
-            tasks[(name, *index, j, i, *colour)] = (work, lazy_model.key, windows.key, parts)
-    graph = HighLevelGraph.from_collections(name, tasks, [image, lazy_model, windows])
+            tasks[(name, *index, j, i, *colour)] = (
+                work,
+                lazy_model.key,
+                source.key,
+                windows.key,
+                parts,
+            )
+    graph = HighLevelGraph.from_collections(name, tasks, [image, lazy_model, source, windows])
     along = (rows, columns)
     edges = [tuple((span.stop - span.start) * plan.factor for span in spans) for spans in along]
     chunks = (*((1,) * n for n in plan.leading), *edges, *((n,) for n in plan.colours))
@@ -116,6 +133,7 @@ def _overlapping(wanted: slice, bounds: np.ndarray) -> list[tuple[int, slice]]:
 
 def _restore_chunk(
     model: Model,
+    source: LazyImage,
     windows: tuple[Window, ...],
     parts: list[list[np.ndarray]],
     *,
@@ -137,6 +155,7 @@ def _restore_chunk(
     y, x = tile.y.source, tile.x.source
     shape = (y.stop - y.start, x.stop - x.start, *plan.colours)
     pixels = as_announced(np.concatenate(rows, axis=0), shape, plan.dtype)
+    source.check_not_lost(pixels, (*index, y, x))
     image = Cutout(pixels, y.start, x.start)
     operation = restoring_operation(image, plan, windows, model)
     return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

@@ -75,17 +75,29 @@ class Objective:
                 f"A numerical aperture of {aperture:g} is impossible; give one up to "
                 f"{LARGEST_NA:g}."
             )
-        if wave is not None and not is_light(wave):
-            raise ImageError(
-                f"A wavelength of {wave:g} µm ({wave * 1000:g} nm) is impossible; give that of "
-                f"light, {SHORTEST_UM:g} to {LONGEST_UM:g} µm ({SHORTEST_UM * 1000:g} to "
-                f"{LONGEST_UM * 1000:g} nm)."
-            )
+        if wave is not None:
+            check_light(wave)
 
 
 def is_light(wavelength_um: float) -> bool:
     """Whether light of this wavelength in µm can have made an image."""
     return SHORTEST_UM <= wavelength_um <= LONGEST_UM
+
+
+def check_light(wavelength_um: float) -> None:
+    """Make sure that light of this wavelength in µm can have made an image.
+
+    Raises
+    ------
+    ImageError
+        If it cannot, as where nm were taken for µm.
+    """
+    if not is_light(wavelength_um):
+        raise ImageError(
+            f"A wavelength of {wavelength_um:g} µm ({wavelength_um * 1000:g} nm) is impossible; "
+            f"give that of light, {SHORTEST_UM:g} to {LONGEST_UM:g} µm ({SHORTEST_UM * 1000:g} to "
+            f"{LONGEST_UM * 1000:g} nm)."
+        )
 
 
 def ome_objective(root: Element, image: Element) -> Objective | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PNG_LEVEL = 3  # of compression: twice as fast as the usual 6, and a tenth larger
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START = b"\xff\xd8\xff"
+_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers that bits and size stand behind
 _BMP_START = b"BM"
 
 
@@ -51,7 +52,7 @@ def opened_picture(path: Path) -> PILImage:
     Raises
     ------
     FileError
-        If it is none of PNG, JPEG and BMP.
+        If it is none of PNG, JPEG and BMP, or a JPEG of more than 8 bits.
     """
     from PIL.BmpImagePlugin import BmpImageFile
     from PIL.JpegImagePlugin import jpeg_factory
@@ -68,9 +69,23 @@ def opened_picture(path: Path) -> PILImage:
         if start.startswith(signature):
             with suppress(SyntaxError):  # so Pillow calls what it cannot make out
                 return kind(path)
+    bits = _jpeg_bits(path) if start.startswith(JPEG_START) else 0
+    if bits > 8:
+        raise FileError(f"{path} is a JPEG of {bits} bits, which is not read; save it as TIFF.")
     raise FileError(
         f"{path} is not a PNG, JPEG or BMP image, whatever its name says; save it again."
     )
+
+
+def _jpeg_bits(path: Path) -> int:
+    """How many bits each number of a JPEG has; 0 where its header does not tell."""
+    with path.open("rb") as file:
+        file.seek(2)
+        while len(segment := file.read(5)) == 5 and segment[0] == 0xFF:
+            if segment[1] in _JPEG_SIZES:
+                return segment[4]
+            file.seek(int.from_bytes(segment[2:4], "big") - 3, os.SEEK_CUR)
+    return 0
 
 
 @contextmanager

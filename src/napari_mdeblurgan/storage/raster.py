@@ -61,6 +61,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
             file.seek(int(number))
         info, orientation = dict(file.info), _orientation(file)
         data = _pixels(file if orientation == _UPRIGHT else ImageOps.exif_transpose(file))
+        remarks = _remarks(path, file, data)
     geometry = _geometry(info, orientation in _SIDEWAYS)
     return Micrograph(
         data,
@@ -68,6 +69,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         geometry.scale,
         geometry.unit,
         name=path.stem if len(names) == 1 else f"{path.stem} {number}",
+        remarks=remarks,
     )
 
 
@@ -118,6 +120,8 @@ def _orientation(file: PILImage) -> int:
 def _pixels(image: PILImage) -> np.ndarray:
     """Pixels of a PIL image: (y, x) bool, uint8 or uint16, or (y, x, 3 or 4) uint8."""
     mode = image.mode
+    if mode in ("1", "L") and "transparency" in image.info:  # of one grey
+        image, mode = image.convert("LA"), "LA"
     if mode in ("1", "L", "RGB", "RGBA"):
         if "transparency" in image.info and mode == "RGB":
             image = image.convert("RGBA")
@@ -132,6 +136,14 @@ def _pixels(image: PILImage) -> np.ndarray:
     else:
         image = image.convert("RGB")
     return np.array(image)
+
+
+def _remarks(path: Path, image: PILImage, data: np.ndarray) -> tuple[str, ...]:
+    """A sentence where pixels are transparent that 16-bit greys cannot show so."""
+    hidden = image.info.get("transparency") if data.dtype == np.uint16 else None
+    if hidden is None or not (data == hidden).any():
+        return ()
+    return (f"{path.name} calls pixels of the value {hidden} transparent; they are shown as grey.",)
 
 
 def _is_of_greys(image: PILImage) -> bool:

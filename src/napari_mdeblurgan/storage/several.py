@@ -10,7 +10,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import NoSuchImage
 
 _OURS = (__name__.split(".")[0], "contextlib")
 _NAMED = 6  # names that one sentence lists
@@ -93,8 +93,8 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
 
     Raises
     ------
-    FileError
-        If there is no such image.
+    NoSuchImage
+        If there is none.
 
     Warns
     -----
@@ -116,7 +116,7 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
     else:
         number = int(image) if isinstance(image, Integral) else -1
     if not 0 <= number < len(names):
-        raise FileError(
+        raise NoSuchImage(
             f"{path} has no image {_quoted(str(image))}; name one of those that it has: "
             f"{_listed(names)}."
         )

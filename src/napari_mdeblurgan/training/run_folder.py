@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError, in_short
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.outputs import check_output_folder, nearest
+from napari_mdeblurgan.outputs import check_output_folder
 from napari_mdeblurgan.own_folder import is_link, refuse_links
 from napari_mdeblurgan.plain_text import for_utf8
 from napari_mdeblurgan.training.config import (
@@ -83,9 +82,6 @@ def check_folder(folder: RunFolder) -> None:
         If it is something else.
     """
     check_output_folder(folder.path, "the run", ours=folder.begun)
-    above = nearest(folder.path)
-    if not os.access(above, os.W_OK):
-        raise FileError(f"{above} may not be written to; choose another folder for the run.")
 
 
 def check_apart(folder: RunFolder, images: Path) -> None:

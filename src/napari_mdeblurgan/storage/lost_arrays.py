@@ -1,0 +1,68 @@
+"""Arrays of zarr whose store is gone: zarr does not say so, but gives the fill value for every
+pixel.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import FileError
+
+
+def check_not_lost(pixels: np.ndarray, source: Any) -> None:
+    """Where the pixels of a part are all the same, make sure that what they were read from is still
+    there; else it is.
+
+    Parameters
+    ----------
+    pixels : ndarray
+        As they were read.
+    source : array
+        What they were read from: a zarr array, or one of dask that is made of such; of any other
+        nothing is asked.
+
+    Raises
+    ------
+    FileError
+        If a zarr array is no longer in its store.
+    """
+    if "zarr" not in sys.modules or not pixels.size or pixels.flat[0] != pixels.flat[-1]:
+        return
+    if not (pixels == pixels.flat[0]).all():
+        return
+    import zarr
+
+    for array in _made_of(source):
+        if isinstance(array, zarr.Array):
+            try:
+                zarr.open_array(array.store, path=array.path, mode="r")
+            except FileNotFoundError:
+                raise FileError(
+                    f"The zarr array {array.store_path} is no longer there; put it back and start "
+                    "again."
+                ) from None
+
+
+def _made_of(source: Any) -> Iterator[Any]:
+    """An array, or what one of dask takes its pixels from."""
+    if not hasattr(source, "dask"):
+        yield source
+        return
+    for layer in source.dask.cull(set(_flat(source.__dask_keys__()))).layers.values():
+        if hasattr(layer, "indices"):  # a layer that is not written out: what it hands to each task
+            yield from (given for given, axes in layer.indices if axes is None)
+        elif len(layer) == 1:
+            (node,) = layer.values()
+            yield getattr(node, "value", node)
+
+
+def _flat(keys: Any) -> Iterator[Any]:
+    if not isinstance(keys, list):
+        yield keys
+        return
+    for each in keys:
+        yield from _flat(each)
