@@ -150,6 +150,17 @@ def test_however_many_they_are_they_do_not_set_the_range(share: float, *, lazily
     assert abs(window.high - without.high) < 0.05 * without.span
 
 
+@pytest.mark.parametrize("share", [0.0001, 0.005])
+def test_what_lies_beside_the_places_that_are_looked_at_counts(share: float) -> None:
+    random = np.random.default_rng(0)
+    stack = random.poisson(100, (16, 500, 500)).astype(np.uint16)
+    stack[:, :, :120] += (1200 * random.random((16, 500, 120))).astype(np.uint16)  # not the middle
+    (without,) = measured_windows(stack, rgb=False)
+    stack[random.random(stack.shape) < share] = 65535
+    (window,) = measured_windows(stack, rgb=False)
+    assert abs(window.high - without.high) < 0.05 * without.span
+
+
 @pytest.mark.parametrize("blur", [0.5, 1.2])
 def test_points_of_light_set_the_range(blur: float) -> None:
     random = np.random.default_rng(0)

@@ -12,11 +12,14 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import plan as plan_module
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.jpeg import jpeg_softness, was_jpeg
 from napari_mdeblurgan.restoration.plan import make_plan, planning
+from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.softness import chosen_softness
 from napari_mdeblurgan.steps import finished
+from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.objective import Objective
 
 Models = Callable[..., Model]
@@ -135,3 +138,24 @@ def test_the_result_is_that_of_the_softness(tiny_model: Models) -> None:
     found = restore(image, model, device="cpu")
     np.testing.assert_array_equal(found, restore(image, model, softness=0.9, device="cpu"))
     assert (found != restore(image, model, softness=0, device="cpu")).any()
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["this version", "an earlier one"])
+def test_a_scan_is_gone_on_with_as_softly_as_it_was_begun(
+    tiny_model: Models, tmp_path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    image = Micrograph(da.from_array(compressed(micrograph(), 85), chunks=200), "YX", name="a")
+    model, path = tiny_model(), tmp_path / "a.zarr"
+    with monkeypatch.context() as earlier:
+        if not kept:  # it did not look for compression
+            earlier.setattr(plan_module, "jpeg_softness", lambda *_, **__: 0.0)
+        scan = open_scan(image, model, path, in_place=True, tile=64, device="cpu")
+    steps = scan.steps()
+    while sum(map(scan.is_done, scan.blocks)) < 2:
+        next(steps)
+    steps.close()
+    before = scan.plan.softness
+    assert before.sigma == (0.9 if kept else 0.0)
+    again = open_scan(image, model, path, in_place=True, tile=64, device="cpu")
+    assert len(again.missing()) < len(again.blocks)
+    assert again.plan.softness == before

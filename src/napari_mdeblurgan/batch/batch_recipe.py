@@ -17,7 +17,7 @@ from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
-from napari_mdeblurgan.restoration.colourless import FOR_GREY, fitting_channels
+from napari_mdeblurgan.restoration.colourless import FOR_GREY, fitting_channels, keep_kind
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 from napari_mdeblurgan.storage.writing import STREAMED_BYTES
@@ -134,7 +134,9 @@ class Recipe:
 
         image = source.open()
         model = self.model_for(image)
-        return binned_as_wished(image, self.binning, lambda: read_card(find_model(model.name)))
+        opened = binned_as_wished(image, self.binning, lambda: read_card(find_model(model.name)))
+        keep_kind(image, opened)
+        return opened
 
     def model_for(self, image: Micrograph) -> ModelFile:
         """The model for an image's kind: that for grey images for what is stored in colours but has

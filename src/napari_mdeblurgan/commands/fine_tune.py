@@ -272,7 +272,7 @@ def _begun(
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)
     if card is None:
-        in_colours = all(pair.rgb and not pair.colourless for pair in pairs)
+        in_colours = all(pair.rgb for pair in pairs) and not all(pair.colourless for pair in pairs)
         settings = _settings("rgb-x2" if in_colours else "gray-x2", output, given)
         card = load_model(settings.base).card
     return open_fine_tuning(

@@ -216,6 +216,7 @@ def restore_file(
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
+    settings = replace(settings, model=_model_name(found, settings))
     card = _fit_card(found, settings)
     opened = binned_as_wished(found, settings.binning, lambda: card)
     options = settings.options(found, opened.binning)

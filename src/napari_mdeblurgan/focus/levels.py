@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.plane_parts import middle
 from napari_mdeblurgan.restoration.arrays import as_array, is_lazy, read
-from napari_mdeblurgan.restoration.intensity import Window, hot_pixels, measure_window, unswayed
+from napari_mdeblurgan.restoration.intensity import Window, hot_pixels, unswayed
 from napari_mdeblurgan.restoration.read_in_turn import each_in_turn
 
 _PART_EDGE = 512  # pixels of an edge of the parts in which values are looked at
@@ -138,7 +138,7 @@ class StackPlane:
     def _window(self) -> Window:
         """Of intensity, found in the middle."""
         part = self._read(middle(self.shape, _PART_EDGE))
-        return unswayed(measure_window([part]), [part])
+        return unswayed([part], [part])
 
 
 def as_planes(stack: Sequence[Any]) -> list[StackPlane]:

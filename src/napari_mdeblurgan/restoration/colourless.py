@@ -39,6 +39,12 @@ def fitting_channels(image: Micrograph) -> int:
     return FOR_GREY if _looked_at[image] else FOR_COLOURS
 
 
+def keep_kind(image: Micrograph, other: Micrograph) -> None:
+    """Take note that another image is of the same kind, as it was made of the first."""
+    if image in _looked_at:
+        _looked_at[other] = _looked_at[image]
+
+
 def is_colourless(image: Any) -> bool:
     """Whether red, green and blue are the same in every pixel.
 
@@ -49,10 +55,11 @@ def is_colourless(image: Any) -> bool:
         read until a pixel has a colour.
     """
     if not is_lazy(image):
-        rows = image.reshape(-1, *image.shape[-2:])
-        strip = max(1, _STRIP_VALUES // max(1, math.prod(rows.shape[1:])))
+        strip = max(1, _STRIP_VALUES // max(1, math.prod(image.shape[-2:])))
         return all(
-            without_colour(rows[start : start + strip]) for start in range(0, len(rows), strip)
+            without_colour(image[(*index, slice(start, start + strip))])
+            for index in np.ndindex(*image.shape[:-3])
+            for start in range(0, image.shape[-3], strip)
         )
     source = read_in_turn(image)
     return seems_colourless(source) and all(

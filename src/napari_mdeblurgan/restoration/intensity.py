@@ -111,9 +111,16 @@ def bounds(dtype: np.dtype) -> tuple[float, float]:
     return float(info.min), float(np.nextafter(largest, 0)) if largest > info.max else largest
 
 
-def measure_window(parts: Iterable[np.ndarray]) -> Window:
+def measure_window(parts: Iterable[np.ndarray], hot: float = 0.0) -> Window:
     """The window of samples of an image: the 0.1 and 99.9 percentiles, or the extremes where these
     are equal.
+
+    Parameters
+    ----------
+    parts : iterable of ndarray
+        Any shape.
+    hot : float
+        Share of the brightest values that do not count.
 
     Raises
     ------
@@ -129,9 +136,8 @@ def measure_window(parts: Iterable[np.ndarray]) -> Window:
         )
     if values.dtype.kind == "b":
         return Window(0, 1)
-    low, high = (
-        quantile.item() for quantile in np.percentile(values, PERCENTILES, method="nearest")
-    )
+    ends = PERCENTILES[0], PERCENTILES[1] * (1 - hot)
+    low, high = (quantile.item() for quantile in np.percentile(values, ends, method="nearest"))
     if low == high:
         low, high = values.min().item(), values.max().item()
     return Window(low, high)
@@ -262,36 +268,50 @@ def hot_pixels(normalised: np.ndarray, among: np.ndarray | None = None) -> HotPi
     return HotPixels((y, x, colours), calm[y, x, colours]) if len(found) else None
 
 
-def unswayed(window: Window, squares: Iterable[np.ndarray]) -> Window:
-    """The window of an image, or the one that it has without its hot pixels, where these are so
-    many that they set it.
+def unswayed(parts: Sequence[np.ndarray], squares: Iterable[np.ndarray]) -> Window:
+    """The window of samples of an image, see `measure_window`; where hot pixels are so many that
+    they would set it, that of the others.
 
     Parameters
     ----------
-    window : Window
-        Of all pixels.
+    parts : sequence of ndarray
+        The samples; any shape.
     squares : iterable of ndarray
-        Parts of the image, (y, x) or (y, x, colours); where the first has no hot pixels, the others
-        are not looked at.
+        Parts of the image, (y, x) or (y, x, colours), in which hot pixels are counted; where the
+        first has none, the others are not looked at.
+
+    Raises
+    ------
+    ImageError
+        If no value is finite.
     """
-    others: list[np.ndarray] = []
+    window = measure_window(parts)
+    share = _share_of_hot_pixels(window, squares)
+    if share <= 1 - PERCENTILES[1] / 100:
+        return window
+    found = measure_window(parts, share)
+    return found if window.high - found.low > _STANDS_OUT * found.span else window
+
+
+def _share_of_hot_pixels(window: Window, squares: Iterable[np.ndarray]) -> float:
+    """Of the values of squares; 0 where something else reaches to the end of the window."""
+    hot = values = 0
     for square in squares:
         known = square[np.isfinite(square)]
         if known.dtype.kind == "b":
-            return window
+            return 0.0
         low, high = np.percentile(known, _MOST, method="nearest").tolist() if known.size else (0, 0)
         if low == high:  # nothing is known of what is around
             continue
         if window.high - low <= _STANDS_OUT * (high - low):
-            return window
-        values = Window(low, high).normalise_finite(square.reshape(*square.shape[:2], -1))
-        hot = hot_pixels(values)
-        if hot is None:
-            return window
-        values[hot.places] = np.nan
-        others.append(square[np.isfinite(values).reshape(square.shape)])
-    found = measure_window(others) if others else window
-    return found if window.high - found.low > _STANDS_OUT * found.span else window
+            return 0.0
+        normalised = Window(low, high).normalise_finite(square.reshape(*square.shape[:2], -1))
+        found = hot_pixels(normalised)
+        if found is None and not hot:
+            return 0.0
+        hot += 0 if found is None else len(found.values)
+        values += known.size
+    return hot / values if values else 0.0
 
 
 def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:

@@ -44,7 +44,8 @@ def jpeg_softness(image: Any, factor: int, *, rgb: bool) -> float:
 
 def was_jpeg(image: Any, *, rgb: bool) -> bool:
     """Whether an image was compressed by JPEG with its pixels as they are now; one that was
-    averaged or enlarged since is as good as one that was not.
+    averaged since is as good as one that was not. Pixels enlarged by whole numbers, and a lattice
+    of eight pixels, look the same.
 
     Parameters
     ----------

@@ -106,17 +106,17 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         yield 0.0
     if not is_lazy(image):
         parts = [part[colours] for part in sample(image, axes)]
-        window = measure_window(
-            parts if any(np.isfinite(part).any() for part in parts) else [image[colours]]
+        return unswayed(
+            parts if any(np.isfinite(part).any() for part in parts) else [image[colours]],
+            (image[spot][colours] for spot in spots(image.shape, axes)),
         )
-        return unswayed(window, (image[spot][colours] for spot in spots(image.shape, axes)))
     squares: list[np.ndarray] = []
     for spot in spots(image.shape, axes):
         squares.append(read(image, spot)[colours])
         yield 0.0
     seen = np.concatenate([square[np.isfinite(square)] for square in squares])
     if seen.size and seen.min() != seen.max():
-        return unswayed(measure_window([seen]), squares)
+        return unswayed([seen], squares)
     values, everywhere = [], list(square_blocks(image.shape, axes))
     for number, block in enumerate(everywhere, 1):
         values.append(gist(read(image, block)[colours]))

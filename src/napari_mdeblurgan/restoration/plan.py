@@ -35,6 +35,7 @@ from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
 from napari_mdeblurgan.restoration.jpeg import jpeg_softness
 from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
@@ -214,7 +215,7 @@ def planning(
     in_memory: bool = True,
     on_disk: Path | None = None,
     eightfold: bool = False,
-    softness: float | str = AUTO,
+    softness: float | str | Softness = AUTO,
     output_scale: int | None = None,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
@@ -259,7 +260,7 @@ def planning(
         fewer than is claimed.
     eightfold : bool
         Tiles are restored in eight orientations, so they are small.
-    softness : float or "auto"
+    softness : float, "auto" or Softness
         Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread
         function that the result is to have; 0 for the bare network, "auto" for what follows from
         `objective` and, if it was compressed, the image.
@@ -299,6 +300,8 @@ def planning(
     check_is_card(card)
     check_order(image)
     image, in_memory = as_array(image), in_memory and on_disk is None
+    if is_lazy(image):
+        image = read_in_turn(image)
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
     check_dtype(dtype)
     colour = has_colours(shape, card, rgb)

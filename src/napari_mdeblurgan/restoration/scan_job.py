@@ -18,7 +18,9 @@ from napari_mdeblurgan.restoration.micrographs import (
     restored_micrograph,
     with_known,
 )
+from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.softness import AUTO, Softness, chosen_softness
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -65,14 +67,16 @@ def settling(
     """
     wishes = with_known(source, wishes)
     identical = _identical(source, model.card, identity, wishes, ensemble)
-    begun = _kept(begun_job(path, in_place=in_place), identical, wishes)
+    begun = _kept(begun_job(path, in_place=in_place), identical, wishes, model.card)
     options = {**wishes, **begun, "on_disk": path, "eightfold": ensemble}
     plan = yield from planning_micrograph(source, model.card, **options)
-    kept = {
+    kept: dict[str, Any] = {
         "window": [(window.low, window.high) for window in plan.windows or ()],
         "tile": plan.tile,
         "precision": plan.precision,
     }
+    if plan.softness != _softness(None, wishes, model.card):
+        kept["softness"] = [plan.softness.sigma, plan.softness.reason]
     return plan, json.dumps(identical | {"begun": kept})
 
 
@@ -94,7 +98,7 @@ def plan_of_finished(
     """
     wishes = with_known(source, wishes)
     identical = _identical(source, model.card, identity, wishes, ensemble)
-    kept = _kept(finished_job(path), identical, wishes)
+    kept = _kept(finished_job(path), identical, wishes, model.card)
     if not kept:
         return None
     options = {**wishes, **kept, "on_disk": path, "eightfold": ensemble}
@@ -111,7 +115,7 @@ def begun_otherwise(
     """
     job, wishes = begun_job(path), with_known(source, wishes)
     return job is not None and not _kept(
-        job, _identical(source, card, "", wishes, ensemble), wishes
+        job, _identical(source, card, "", wishes, ensemble), wishes, card
     )
 
 
@@ -132,7 +136,7 @@ def _identical(
 
 
 def _kept(
-    job: str | None, identical: Mapping[str, Any], wishes: Mapping[str, Any]
+    job: str | None, identical: Mapping[str, Any], wishes: Mapping[str, Any], card: ModelCard
 ) -> dict[str, Any]:
     """What was settled when this very job was begun, as wishes; nothing where it was not."""
     try:
@@ -147,6 +151,23 @@ def _kept(
             "window": [(window.low, window.high) for window in windows],
             "tile": int(kept["tile"]),
             "precision": str(kept["precision"]),
+            "softness": _softness(kept.get("softness"), wishes, card),
         }
     except (ValueError, KeyError, TypeError, AttributeError, ImageError, RecursionError):
         return {}
+
+
+def _softness(kept: Any, wishes: Mapping[str, Any], card: ModelCard) -> Softness:
+    """That of a scan that was begun; where none is kept, as earlier versions did, what follows
+    from all but the pixels.
+    """
+    if kept is not None:
+        sigma, reason = kept
+        return Softness(float(sigma), str(reason))
+    factor = output_factor(wishes.get("output_scale"), card)
+    return chosen_softness(
+        wishes.get("softness", AUTO),
+        wishes.get("objective"),
+        wishes.get("pixel_size_um"),
+        softness_at(card, factor, wishes.get("binning", 1)),
+    )

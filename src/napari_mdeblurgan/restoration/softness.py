@@ -41,7 +41,7 @@ COMPRESSED = "JPEG-compressed"
 
 
 def chosen_softness(
-    wanted: float | str,
+    wanted: float | str | Softness,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
     unknown: float | Softness = 0.0,
@@ -55,8 +55,8 @@ def chosen_softness(
 
     Parameters
     ----------
-    wanted : float or "auto"
-        Standard deviation in pixels of the result.
+    wanted : float, "auto" or Softness
+        Standard deviation in pixels of the result; or what was settled before.
     objective : Objective or None
         What the image was taken with; without a wavelength, light of 0.55 µm.
     pixel_size_um : float or None
@@ -73,6 +73,8 @@ def chosen_softness(
     ImageError
         If that is no softness.
     """
+    if isinstance(wanted, Softness):
+        return wanted
     if isinstance(wanted, Real) and not isinstance(wanted, bool) and 0 <= float(wanted) <= SOFTEST:
         return Softness(float(wanted), "given")
     if not isinstance(wanted, str) or wanted != AUTO:

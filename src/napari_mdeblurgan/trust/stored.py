@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
 
-_FORMAT = 3  # of the maps: others are made anew
+_FORMAT = 4  # of the maps: others are made anew
 
 
 def assess_stored_steps(
