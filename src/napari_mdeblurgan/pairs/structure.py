@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_mdeblurgan.restoration.intensity import Window, hot_pixels
 from napari_mdeblurgan.stopping import look_up
 
 _TRUNCATE = 3.0
@@ -42,7 +43,8 @@ def plane(channels: np.ndarray) -> np.ndarray:
 
 def without_hot_pixels(image: np.ndarray) -> np.ndarray:
     """Single pixels that stand out of all their neighbours by more than the range of the image, and
-    far more than these stand out of it, are put at the nearest of these.
+    far more than these stand out of it, are put at the nearest of these; bright ones side by side
+    as `hot_pixels` has it.
 
     They belong to the camera, not to the place, and more of them than are clipped would decide.
     """
@@ -55,8 +57,13 @@ def without_hot_pixels(image: np.ndarray) -> np.ndarray:
         ndimage.minimum_filter(image, footprint=_NEIGHBOURS),
         ndimage.maximum_filter(image, footprint=_NEIGHBOURS),
     )
-    hot = np.abs(image - calm) > np.maximum(reach, _LONELY * np.abs(calm - middle))
-    return np.where(hot, calm, image)
+    lonely = np.abs(image - calm) > np.maximum(reach, _LONELY * np.abs(calm - middle))
+    found, window = np.where(lonely, calm, image), Window(float(low), float(high))
+    hot = hot_pixels(window.normalise(found)[..., None])
+    if hot is not None:
+        y, x, _ = hot.places
+        found[y, x] = window.invert(hot.values, found.dtype)
+    return found
 
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
