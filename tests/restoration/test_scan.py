@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_begun import begun_fraction
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import Chunk, ChunkStore, _array
@@ -155,6 +157,23 @@ def test_closed_and_opened_again_it_does_only_what_is_missing(
     assert next(steps).before == sum(block.pixels for block in again.blocks if again.is_done(block))
     assert len(list(again.missing())) + done == len(again.blocks)
     assert np.array_equal(read_image(finished(steps)).data, undisturbed)
+
+
+@pytest.mark.parametrize("shown", [(), ("red", (0, 100)), ("green", (5, 4000))])
+def test_how_it_is_shown_does_not_count(
+    tiny_model: Models, tmp_path: Path, shown: tuple[Any, ...]
+) -> None:
+    def source(*look: Any) -> Micrograph:
+        table = np.zeros((3, 256), np.uint8)
+        if look:
+            table[("red", "green").index(look[0])] = np.arange(256)
+        display = (ChannelDisplay.of(table, look[1]),) if look else ()
+        return replace(lazy(), display=display)
+
+    begun = open_scan(source("red", (0, 4000)), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    begin(begun, 2)
+    again = open_scan(source(*shown), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    assert len(again.missing()) <= len(again.blocks) - 2
 
 
 def test_another_source_model_or_wish_begins_anew(tiny_model: Models, tmp_path: Path) -> None:

@@ -71,6 +71,26 @@ def test_deblur_on_disk(
     ]
 
 
+def test_deblur_just_resumed(
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    told: list[str],
+    qtbot: QtBot,
+) -> None:
+    viewer.add_image(noise(1000, 1000), name="scan")
+    begin(qtbot, on_disk, blocks, done=2)
+    on_disk.controls.cancel.native.click()
+    qtbot.waitUntil(lambda: not on_disk.running, timeout=60_000)
+    on_disk.controls.run.native.click()
+    viewer.window.remove_dock_widget(on_disk.native)
+    assert told[-1] == (
+        "Deblur + SR was closed, which stopped the restoration of 'scan'; what is done is kept on "
+        f"disk. {AGAIN} press Resume."
+    )
+
+
 def test_batch(
     viewer: Viewer, batch: BatchWidget, gate: Any, tmp_path: Path, noise: Noise, told: list[str]
 ) -> None:

@@ -281,6 +281,24 @@ def test_the_image_of_several_layers_has_the_contrast_that_all_of_them_have_by_t
     assert (tuple(made.contrast_limits), made.gamma) == ((20, 89 + len(planes)), 0.5)
 
 
+def test_the_image_of_several_layers_has_their_contrast_where_one_is_gone_by_then(
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
+) -> None:
+    for at, plane in enumerate(stack):
+        viewer.add_image(plane, name=f"plane {at}", contrast_limits=(10 + at, 50 + 40 * at))
+    gone = viewer.layers[-1]
+    viewer.layers.selection = set(viewer.layers)
+    press(dock.run)
+    viewer.layers.remove(gone)
+    qtbot.waitUntil(lambda: not dock.running, timeout=120_000)
+    made = next(layer for layer in viewer.layers if "all in focus" in layer.name)
+    assert tuple(made.contrast_limits) == (10, 10 + 40 * len(stack))
+
+
 def test_the_last_layer_that_is_left_of_a_stack_of_several_does_not_lend_its_look(
     viewer: Viewer,
     dock: FocusStackWidget,

@@ -14,7 +14,7 @@ from napari.layers import Image
 
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
-from napari_mdeblurgan.widgets.keep.opened_layers import layers_in
+from napari_mdeblurgan.widgets.keep.opened_layers import _windows_told, layers_in
 from tests.widgets.keep.conftest import assert_same
 
 MADE = {
@@ -127,3 +127,28 @@ def test_a_softness_that_cannot_be_shown_leaves_the_pixels_as_they_are(
     write_image(tmp_path / "a.ome.tif", Micrograph(pixels, "YX", restored=True, provenance=record))
     ((data, _, _),) = layers_in(tmp_path / "a.ome.tif", 2**28)
     assert np.array_equal(data, pixels)
+
+
+@pytest.mark.parametrize(
+    ("axes", "leading", "count", "index", "found"),
+    [
+        ("YX", (), 1, (), 0),
+        ("CYX", (3,), 3, (2,), 2),
+        ("CZYX", (2, 3), 2, (1, 2), 1),
+        ("ZCYX", (3, 2), 2, (2, 1), 1),
+        ("TCYX", (2, 2), 2, (0, 1), 1),
+        ("CZYX", (2, 3), 6, (1, 1), 4),
+    ],
+)
+def test_each_image_has_the_window_of_its_channel(
+    axes: str, leading: tuple[int, ...], count: int, index: tuple[int, ...], found: int
+) -> None:
+    made = {"scale": 1, "window": [[number, number + 10] for number in range(count)]}
+    windows = _windows_told(made, axes, leading)
+    assert windows is not None
+    assert windows(index).low == found
+
+
+@pytest.mark.parametrize("pair", [[0, 10**400], [0, float("nan")], [0], "ab", [0, "1"]])
+def test_windows_that_are_none_are_passed_over(pair: object) -> None:
+    assert _windows_told({"scale": 1, "window": [pair]}, "YX", ()) is None

@@ -12,6 +12,7 @@ from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_chunks import ChunkStore
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import attributes
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import (
+    DISPLAY_KEY,
     OWN_KEY,
     PARTIAL,
     PROVENANCE_KEY,
@@ -119,17 +120,16 @@ def _fits(store: ChunkStore, job: str) -> bool:
 
 def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """What of the attributes does not change when the image is finished, nor with its name, nor
-    with the date in its record.
+    with the date in its record, nor with the colours and limits that it is shown in.
     """
     ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
-    own.pop(PROVENANCE_KEY, None)
+    for changing in (PROVENANCE_KEY, DISPLAY_KEY):
+        own.pop(changing, None)
     multiscales = [
         {key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])
     ]
     channels = ome.pop("omero", {}).get("channels", [])
-    named = [
-        {key: value for key, value in channel.items() if key != "window"} for channel in channels
-    ]
+    named = [channel["label"] for channel in channels if channel.get("label")]
     return {
         "ome": ome,
         "multiscales": multiscales,

@@ -16,7 +16,11 @@ from napari_mdeblurgan.storage.display import (
     color_of,
     display_document,
 )
-from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
+from napari_mdeblurgan.storage.ome_zarr.ome_zarr_metadata import (
+    DISPLAY_KEY,
+    OWN_KEY,
+    PROVENANCE_KEY,
+)
 from napari_mdeblurgan.storage.pyramid import level_sizes
 
 ORDER = "TCIQZYX"
@@ -182,7 +186,7 @@ def attributes(
     if (
         _named(layout) and not layout.rgb
     ):  # what of the rendering is the source's; OME-Zarr has no place for tables
-        own["display"] = display_document(layout.display)
+        own[DISPLAY_KEY] = display_document(layout.display)
     if layout.grey_calibration:
         own["grey_calibration"] = calibration_document(layout.grey_calibration)
     if layout.provenance:

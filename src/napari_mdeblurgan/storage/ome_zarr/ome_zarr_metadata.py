@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from yaozarrs.v05 import Multiscale as Multiscale05
 
 OWN_KEY = "napari-mdeblurgan"
-PROVENANCE_KEY = "provenance"  # within that
+PROVENANCE_KEY, DISPLAY_KEY = "provenance", "display"  # within that
 PARTIAL = ".partial"
 _KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
@@ -101,7 +101,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
     names, colours = _channels(ome)
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
-    display = display_from(own["display"]) if "display" in own else _display(ome)
+    display = display_from(own[DISPLAY_KEY]) if DISPLAY_KEY in own else _display(ome)
     greys = calibration_from(own.get("grey_calibration"))
     return Level0(
         multiscale.datasets[0].path,

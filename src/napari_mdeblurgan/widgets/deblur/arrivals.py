@@ -115,9 +115,14 @@ class Arrivals:
         if self._whole:
             kept = "the result is whole, but how far it can be trusted is not known"
             press = wording.RESUME
-        elif self._parts.scans.open_path is not None:
+        elif self._parts.scans.open_path is not None or self._goes_on:
             kept, press = "what is done is kept on disk", wording.RESUME
         return wording.closed_at_work(wording.RUN, self.runner.doing, kept, f"press {press}")
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether it is a scan that lies on disk in part, which it has not opened yet."""
+        return self._source is not None and self._parts.scans.can_resume(self._source)
 
     def on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
         """Show what a job has come to."""

@@ -16,7 +16,8 @@ from napari_mdeblurgan.fine_tuning.folder import (
     free_name,
     keep_settings,
 )
-from napari_mdeblurgan.widgets.shared import wording
+from napari_mdeblurgan.restoration.colourless import FOR_COLOURS, FOR_GREY
+from napari_mdeblurgan.widgets.shared import offered_models, wording
 from napari_mdeblurgan.widgets.shared.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
@@ -87,6 +88,29 @@ def tuning_lacks(
     from napari_mdeblurgan.pairs.pair import mixed
 
     return mixed(used)
+
+
+def asked_of_base(card: ModelCard, used: Sequence[RegisteredPair], *, picked: bool) -> int | None:
+    """Channels of a base model that fits pairs better than the chosen one; None where that fits.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the chosen one.
+    used : sequence of RegisteredPair
+        What is to be learned from.
+    picked : bool
+        Whether the user has chosen it: then colours without a colour may be learned by it, too.
+    """
+    in_colours = all(pair.rgb for pair in used)
+    colourless = in_colours and all(pair.colourless for pair in used)
+    bundled = card.name == offered_models.BUNDLED_MODELS[card.channels]
+    known_better = colourless and bundled and not picked
+    if not used:
+        return None
+    if card.channels == FOR_COLOURS and (not in_colours or known_better):
+        return FOR_GREY
+    return FOR_COLOURS if card.channels == FOR_GREY and in_colours and not colourless else None
 
 
 def refuse_taken_name(settings: FineTuneSettings) -> None:

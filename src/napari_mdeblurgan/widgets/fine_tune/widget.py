@@ -16,7 +16,6 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.colourless import FOR_COLOURS, FOR_GREY
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import (
     BAR_STEPS,
@@ -34,6 +33,7 @@ from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, writ
 from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
+    asked_of_base,
     begun_with,
     closed_while,
     refuse_taken_name,
@@ -87,6 +87,8 @@ class FineTuneWidget(FineTunePanel):
             event.connect(self._offer_layers)
         marks.found.connect(self._offer_layers)
         self.base.currentIndexChanged.connect(self._on_base)
+        self._picked = False  # a base model, by the user
+        self.base.activated.connect(self._on_picked)
         self.name.textEdited.connect(self._refresh)
         self.pairs.sources.asked.connect(self.register)
         self.pairs.sources.cancel.clicked.connect(self._register_job.cancel)
@@ -146,17 +148,14 @@ class FineTuneWidget(FineTunePanel):
             self.name.setText(free_name(f"{self.card.name}-tuned"))
         self._refresh()
 
+    def _on_picked(self, _: object = None) -> None:
+        self._picked = True
+
     def _on_pairs(self) -> None:
-        used = self.pairs.table.used
-        card = self.card
-        if used and card is not None:
-            in_colours = all(pair.rgb for pair in used)
-            colourless = in_colours and all(pair.colourless for pair in used)
-            bundled = card.name == offered_models.BUNDLED_MODELS[card.channels]
-            if card.channels == FOR_COLOURS and (not in_colours or (colourless and bundled)):
-                self._choose_kind(FOR_GREY)
-            elif card.channels == FOR_GREY and in_colours and not colourless:
-                self._choose_kind(FOR_COLOURS)
+        used, card = self.pairs.table.used, self.card
+        channels = None if card is None else asked_of_base(card, used, picked=self._picked)
+        if channels is not None:
+            self._choose_kind(channels)
         self._refresh()
 
     def _choose_kind(self, channels: int) -> None:

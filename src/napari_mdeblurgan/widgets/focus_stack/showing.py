@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.widgets.layers.adding import add_layer
 from napari_mdeblurgan.widgets.layers.appearance import (
+    CONTRAST,
     contrast_of_all,
     hides_what_is_below,
     looking_like,
@@ -42,8 +43,10 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image | None]) 
     earlier = [each for each in viewer.layers if source_name_of(each) == told]
     like = sources[made.reference if len(sources) > 1 else 0]
     look = looking_like(made.image, like) if like in there else made.image
-    if len(there) == len(sources) > 1:
-        look = {**look, **contrast_of_all(there)}
+    if len(sources) > 1:
+        whole = len(there) == len(sources)
+        begun_with = {name: made.image[name] for name in CONTRAST if name in made.image}
+        look = {**look, **(contrast_of_all(there) if whole else begun_with)}
     image = _added(viewer, dict(look), top, earlier)
     for arguments in made.maps:
         show_name_and_colours(_added(viewer, arguments, image))

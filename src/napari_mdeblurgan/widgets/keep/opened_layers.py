@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -188,25 +189,42 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
 
 
-def _windows_told(made: Mapping[str, Any], leading: tuple[int, ...]) -> WindowOf | None:
-    """As `hot_windows`, by what the file of a result tells: one for all, or one for each image."""
+def _windows_told(made: Mapping[str, Any], axes: str, leading: tuple[int, ...]) -> WindowOf | None:
+    """As `hot_windows`, by what the file of a result tells: one for all, one for each image, or one
+    for each entry of an axis, that of the channels where it may be another.
+
+    Parameters
+    ----------
+    made : mapping
+        From the file.
+    axes, leading
+        Letters and sizes of the axes before y.
+    """
     from napari_mdeblurgan.restoration.intensity import Window
 
     pairs = made.get("window")
     if made.get("scale") != 1 or not isinstance(pairs, list):
         return None
     windows = [Window(*map(float, pair)) for pair in pairs if _is_span(pair)]
-    if len(windows) != len(pairs) or len(windows) not in (1, math.prod(leading)):
+    count = len(windows)
+    if count != len(pairs):
         return None
-    each = len(windows) > 1
-    return lambda index: windows[int(np.ravel_multi_index(index, leading)) if each else 0]
+    if count == 1:
+        return lambda _: windows[0]
+    if count == math.prod(leading):
+        return lambda index: windows[int(np.ravel_multi_index(index, leading))]
+    fitting = [at for at, length in enumerate(leading) if length == count]
+    if not fitting:
+        return None
+    axis = max(fitting, key=lambda at: axes[at] == "C")
+    return lambda index: windows[index[axis]]
 
 
 def _is_span(pair: Any) -> bool:
     return (
         isinstance(pair, list)
         and len(pair) == 2
-        and all(isinstance(each, int | float) and math.isfinite(each) for each in pair)
+        and all(isinstance(each, int | float) and abs(each) <= sys.float_info.max for each in pair)
     )
 
 
@@ -222,7 +240,11 @@ def _as_soft_as_shown(part: _Part) -> _Part:
     if part.axes[first + 2 :] not in ("", "S") or first < 0:
         return part
     levels = [lazy(level) for level in part.levels]
-    windows = _windows_told(made, levels[0].shape[:first]) if isinstance(made, Mapping) else None
+    windows = (
+        _windows_told(made, part.axes, levels[0].shape[:first])
+        if isinstance(made, Mapping)
+        else None
+    )
     rgb = part.axes.endswith("S")
     soft: list[Any] = SoftLevels(levels, rgb=rgb, sigma=float(sigma), windows=windows).arrays
     if all(isinstance(level, np.ndarray) for level in part.levels):

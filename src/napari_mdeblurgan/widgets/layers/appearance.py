@@ -26,6 +26,7 @@ FOLLOWED = (
     "attenuation",
     "projection_mode",
 )
+CONTRAST = ("contrast_limits", "contrast_limits_range")
 _LINK = "set_visible_on_layer_"  # how napari calls what passes this on to a linked layer
 
 
@@ -84,7 +85,7 @@ def contrast_of_all(layers: Sequence[Image]) -> dict[str, Any]:
     """
     return {
         name: (min(low for low, _ in spans), max(high for _, high in spans))
-        for name in ("contrast_limits", "contrast_limits_range")
+        for name in CONTRAST
         if (spans := [getattr(each, name) for each in layers])
     }
 

@@ -13,12 +13,13 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import anything_there
 from napari_mdeblurgan.restoration.jpeg import jpeg_softness
 from napari_mdeblurgan.restoration.output_scale import softness_at
+from napari_mdeblurgan.restoration.read_in_turn import read_in_turn
+from napari_mdeblurgan.restoration.softness import AUTO, COMPRESSED, Softness, chosen_softness
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective, is_light
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
-    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.widgets.layers.placement import Placement
     from napari_mdeblurgan.widgets.runs.job import Job
 
@@ -103,9 +104,10 @@ def result_softness(job: Job, card: ModelCard, image: Any) -> ResultSoftness:
     places are looked at.
     """
     factor = job.factor(card)
-    compressed = jpeg_softness(image, factor, rgb=job.rgb)
-    optics = replace(optics_of(job.placement, job.file, job.binning), compressed=compressed)
     unknown = softness_at(card, factor, job.binning)
+    learned = isinstance(unknown, Softness)  # whatever the image
+    compressed = 0.0 if learned else jpeg_softness(read_in_turn(image), factor, rgb=job.rgb)
+    optics = replace(optics_of(job.placement, job.file, job.binning), compressed=compressed)
     return ResultSoftness(optics, unknown, known_softness(optics, job.microscope, unknown))
 
 
@@ -150,8 +152,6 @@ def known_softness(
     """How soft a result is to be by what the image tells, else by what the user says, else
     `unknown`, the model's own.
     """
-    from napari_mdeblurgan.restoration.softness import AUTO, COMPRESSED, Softness, chosen_softness
-
     objective = optics.objective or microscope.objective
     if objective is not None and objective.wavelength_um is None:
         objective = replace(objective, wavelength_um=microscope.wavelength_um)

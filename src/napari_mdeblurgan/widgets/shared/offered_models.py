@@ -43,12 +43,21 @@ def model_channels(layer: Image) -> tuple[int, ...]:
 
 def _is_without_colours(layer: Image) -> bool:
     pixels = layer.data
-    if layer.multiscale or not isinstance(pixels, np.ndarray):
+    if layer.multiscale or not isinstance(pixels, np.ndarray) or _is_on_disk(pixels):
         return False
     known = _looked_at.get(layer)
     if known is None or known[0]() is not pixels:
         known = _looked_at[layer] = weakref.ref(pixels), is_colourless(pixels)
     return known[1]
+
+
+def _is_on_disk(pixels: np.ndarray | None) -> bool:
+    """Whether an array, or what it is a view of, is a file that is mapped."""
+    while isinstance(pixels, np.ndarray):
+        if isinstance(pixels, np.memmap):
+            return True
+        pixels = pixels.base
+    return False
 
 
 def default_model(
