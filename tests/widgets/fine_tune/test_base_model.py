@@ -11,7 +11,7 @@ import pytest
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pairs import RegisteredPair
 from napari_mdeblurgan.widgets.fine_tune.starting import asked_of_base
-from napari_mdeblurgan.widgets.shared.offered_models import BUNDLED_MODELS
+from napari_mdeblurgan.widgets.shared import offered_models
 from tests.fine_tuning.conftest import make_pair
 
 GREY, COLOUR = 1, 3
@@ -47,5 +47,7 @@ def test_it_fits_the_pairs_and_what_the_user_picked_stays(
     kinds: list[str],
     asked: int | None,
 ) -> None:
-    card = replace(tiny_model(base).card, name="mine" if own else BUNDLED_MODELS[base])
+    card = replace(
+        tiny_model(base).card, name="mine" if own else offered_models.BUNDLED_MODELS[base]
+    )
     assert asked_of_base(card, [pair(kind) for kind in kinds], picked=picked) == asked
