@@ -23,6 +23,7 @@ _DETAIL = 0.3  # a block that has less shows nothing
 # mean logarithm of what a block has of the finest detail to what lies between blocks, and how many
 # times what chance makes of it, where that of one block is some 1
 _GONE, _SURE = -0.2, 5.0
+_NOTHING, _MANY = -0.12, 400  # of so many blocks: then nothing is gone
 
 
 def jpeg_softness(image: Any, factor: int, *, rgb: bool) -> float:
@@ -73,8 +74,12 @@ def was_jpeg(image: Any, *, rgb: bool) -> bool:
         y, x = (part.start for part in place[len(place) - 2 :] if isinstance(part, slice))
         for total, seen in zip((told, blocks), grid_evidence(grey), strict=True):
             total += np.roll(seen, (y, x), (0, 1))
-    blocks = np.maximum(blocks, 1)
-    return bool((told / blocks < np.minimum(_GONE, -_SURE / np.sqrt(blocks))).any())
+        mean = told / np.maximum(blocks, 1)
+        if (mean < np.minimum(_GONE, -_SURE / np.sqrt(np.maximum(blocks, 1)))).any():
+            return True
+        if blocks.min() >= _MANY and mean.min() > _NOTHING:
+            return False  # the first place mostly tells
+    return False
 
 
 def grid_evidence(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
