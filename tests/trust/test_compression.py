@@ -16,8 +16,10 @@ from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.compression import compression_loss
 from napari_mdeblurgan.trust.domain import examine_all
+from napari_mdeblurgan.trust.report import _figures_of
 
 Models = Callable[..., Model]
+LOST = "Lost by JPEG compression"
 
 
 def micrograph(colours: int, edge: int = 256) -> np.ndarray:
@@ -76,3 +78,11 @@ def test_it_counts_as_noise_for_the_maps_and_widens_the_error_bar(colours: int) 
     assert "agrees with the image" in found.sentence
     (window,) = plan.windows
     assert np.nanmin(found.map("error").data) >= 0.99 * seen.lost_width * window.span
+    assert "grey levels" in dict(_figures_of(found.estimates[0], None, ""))[LOST]
+
+
+def test_of_an_image_that_was_not_compressed_the_report_says_nothing(tiny_model: Models) -> None:
+    image, model = micrograph(1)[..., 0], tiny_model()
+    plan = make_plan(image, model.card, device="cpu")
+    found = assess(image, restore(image, model, device="cpu"), plan, model)
+    assert LOST not in dict(_figures_of(found.estimates[0], None, ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,6 +204,13 @@ def _figures_of(
         f"{short(seen.noise_sigma)} grey levels, {100 * seen.noise_share:.1f} % of the intensity "
         "range",
     )
+    if seen.lost:
+        lost = math.sqrt(sum(each**2 for each in seen.lost) / len(seen.lost))
+        yield (
+            "Lost by JPEG compression",
+            f"some {short(lost * estimate.window.span)} grey levels, {100 * lost:.1f} % of the "
+            "intensity range",
+        )
     yield "Saturated", f"{100 * seen.saturated:.2f} % of the pixels looked at"
     for name, period in (
         ("before", estimate.resolution_before),
