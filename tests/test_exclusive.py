@@ -66,3 +66,12 @@ def test_where_a_link_leads_nothing_goes(tmp_path: Path) -> None:
     (tmp_path / "sharp.tif").symlink_to(place / "sharp.tif")
     with claimed(tmp_path / "sharp.tif"):
         assert len(hidden(place)) == 1
+
+
+def test_what_is_being_written_without_a_claim_stays(tmp_path: Path) -> None:
+    path = tmp_path / "sharp.tif"
+    with replacing(path) as file:
+        file.write(b"whole")
+        with claimed(path):
+            assert len(hidden(tmp_path)) == 1
+    assert path.read_bytes() == b"whole"

@@ -55,6 +55,7 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
         try:
             with part.open("x+b") as handle:
                 take_permissions(part, target)
+                _hold(handle)
                 yield handle
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -68,14 +69,33 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what a killed process has left of `path`, half-written by `replacing`; for whoever
-    knows that no other process is writing it.
+    """Remove what a killed process has left of `path`, half-written by `replacing`; what a running
+    one is writing stays.
     """
     own = re.compile(rf"\.{_mark(path)}[0-9a-f]{{8}}\.part")
     with contextlib.suppress(OSError):
         for each in path.parent.iterdir():
             if own.fullmatch(each.name):
-                each.unlink()
+                with contextlib.suppress(OSError):
+                    with each.open("r+b") as handle:
+                        held = not _hold(handle)
+                    if not held:
+                        each.unlink()
+
+
+def _hold(handle: BinaryIO) -> bool:
+    """Take an open file for this process, until it ends or closes it; gives whether that was
+    possible. Where a system has no such locks, nothing that is open can be removed.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _mark(target: Path) -> str:

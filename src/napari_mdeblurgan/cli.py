@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -83,7 +84,7 @@ def main() -> None:
 def _at_home(word: str) -> str:
     """What was typed, with ``~`` resolved where a shell leaves it, as in ``--output=~/sharp``."""
     option, sign, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return option + sign + str(at_home(value)) if value.startswith("~") else word
+    return option + sign + str(at_home(value)) if re.match(r"~($|[/\\])", value) else word
 
 
 def _stand_in_for_closed_streams() -> None:

@@ -169,6 +169,17 @@ def test_points_of_light_set_the_range(blur: float) -> None:
     assert measured_windows(image, rgb=False) == (measure_window([image]),)
 
 
+@pytest.mark.parametrize(("height", "beads"), [(6000, 40000), (8000, 60000), (60000, 5000)])
+def test_hot_pixels_hide_nothing_that_is_brighter_or_dimmer(height: int, beads: int) -> None:
+    random = np.random.default_rng(0)
+    spots = ndimage.gaussian_filter((random.random((700, 600)) < 0.0015).astype(float), 1)
+    image = (random.poisson(100, spots.shape) + beads * spots / spots.max()).astype(np.uint16)
+    (without,) = measured_windows(image, rgb=False)
+    image[random.random(image.shape) < 0.005] += np.uint16(height)
+    (window,) = measured_windows(image, rgb=False)
+    assert abs(window.high - without.high) < 0.1 * without.span
+
+
 def test_single_photons_set_the_range() -> None:
     image = np.random.default_rng(0).poisson(0.05, (700, 600)).astype(np.uint16)
     assert measured_windows(image, rgb=False) == (measure_window([image]),)

@@ -106,6 +106,12 @@ def test_of_a_lazy_stack_four_places_are_read() -> None:
     assert len(read) <= 4
 
 
+def test_a_stack_of_which_one_plane_was_not_compressed_is_known() -> None:
+    kept = compressed(micrograph(), 80)
+    stack = np.stack([micrograph(noise=2.0), *[kept] * 7])
+    assert was_jpeg(stack, rgb=False)
+
+
 @KINDS
 def test_its_result_is_softer_by_pixels_of_the_image(colours: int) -> None:
     image = compressed(micrograph(colours), 85)

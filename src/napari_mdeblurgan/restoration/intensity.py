@@ -111,16 +111,9 @@ def bounds(dtype: np.dtype) -> tuple[float, float]:
     return float(info.min), float(np.nextafter(largest, 0)) if largest > info.max else largest
 
 
-def measure_window(parts: Iterable[np.ndarray], hot: float = 0.0) -> Window:
+def measure_window(parts: Iterable[np.ndarray]) -> Window:
     """The window of samples of an image: the 0.1 and 99.9 percentiles, or the extremes where these
     are equal.
-
-    Parameters
-    ----------
-    parts : iterable of ndarray
-        Any shape.
-    hot : float
-        Share of the brightest values that do not count.
 
     Raises
     ------
@@ -136,8 +129,9 @@ def measure_window(parts: Iterable[np.ndarray], hot: float = 0.0) -> Window:
         )
     if values.dtype.kind == "b":
         return Window(0, 1)
-    ends = PERCENTILES[0], PERCENTILES[1] * (1 - hot)
-    low, high = (quantile.item() for quantile in np.percentile(values, ends, method="nearest"))
+    low, high = (
+        quantile.item() for quantile in np.percentile(values, PERCENTILES, method="nearest")
+    )
     if low == high:
         low, high = values.min().item(), values.max().item()
     return Window(low, high)
@@ -286,32 +280,42 @@ def unswayed(parts: Sequence[np.ndarray], squares: Iterable[np.ndarray]) -> Wind
         If no value is finite.
     """
     window = measure_window(parts)
-    share = _share_of_hot_pixels(window, squares)
-    if share <= 1 - PERCENTILES[1] / 100:
+    hot, looked_at = _hot_values(window, squares)
+    beyond = 1 - PERCENTILES[1] / 100
+    if hot.size <= beyond * looked_at:
         return window
-    found = measure_window(parts, share)
+    values = np.sort(np.concatenate([part[np.isfinite(part)].reshape(-1) for part in parts]))
+    share = np.arange(values.size, 0, -1) / values.size  # of values as bright as each, and more
+    share -= (hot.size - np.searchsorted(hot, values)) / looked_at  # but for hot pixels
+    reached = np.flatnonzero(share > beyond)
+    high = values[reached[-1]].item() if reached.size else window.high
+    found = Window(window.low, high)
     return found if window.high - found.low > _STANDS_OUT * found.span else window
 
 
-def _share_of_hot_pixels(window: Window, squares: Iterable[np.ndarray]) -> float:
-    """Of the values of squares; 0 where something else reaches to the end of the window."""
-    hot = values = 0
+def _hot_values(window: Window, squares: Iterable[np.ndarray]) -> tuple[np.ndarray, int]:
+    """The values of the hot pixels of squares, sorted, and of how many values; none where something
+    else reaches to the end of the window.
+    """
+    found: list[np.ndarray] = []
+    looked_at = 0
     for square in squares:
         known = square[np.isfinite(square)]
         if known.dtype.kind == "b":
-            return 0.0
+            return np.zeros(0), 0
+        looked_at += known.size
         low, high = np.percentile(known, _MOST, method="nearest").tolist() if known.size else (0, 0)
         if low == high:  # nothing is known of what is around
             continue
         if window.high - low <= _STANDS_OUT * (high - low):
-            return 0.0
-        normalised = Window(low, high).normalise_finite(square.reshape(*square.shape[:2], -1))
-        found = hot_pixels(normalised)
-        if found is None and not hot:
-            return 0.0
-        hot += 0 if found is None else len(found.values)
-        values += known.size
-    return hot / values if values else 0.0
+            return np.zeros(0), 0
+        colours = square.reshape(*square.shape[:2], -1)
+        hot = hot_pixels(Window(low, high).normalise_finite(colours))
+        if hot is None and not found:
+            return np.zeros(0), 0
+        if hot is not None:
+            found.append(colours[hot.places])
+    return np.sort(np.concatenate(found)) if found else np.zeros(0), looked_at
 
 
 def hot_as_gaps(normalised: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def was_jpeg(image: Any, *, rgb: bool) -> bool:
         return False
     places = list(spots(image.shape, 3 if rgb else 2))
     told, blocks = np.zeros((JPEG_BLOCK, JPEG_BLOCK)), np.zeros((JPEG_BLOCK, JPEG_BLOCK))
-    for place in places[:: -(-len(places) // _SPOTS)]:
+    flat = image.ndim == (3 if rgb else 2)  # planes may be of several kinds
+    for number, place in enumerate(places[:: -(-len(places) // _SPOTS)]):
         look_up()
         pixels = read(image, place)
         grey = pixels[..., :3] @ LUMA if rgb else pixels.astype(np.float32)
@@ -77,8 +78,8 @@ def was_jpeg(image: Any, *, rgb: bool) -> bool:
         mean = told / np.maximum(blocks, 1)
         if (mean < np.minimum(_GONE, -_SURE / np.sqrt(np.maximum(blocks, 1)))).any():
             return True
-        if blocks.min() >= _MANY and mean.min() > _NOTHING:
-            return False  # the first place mostly tells
+        if flat and number and blocks.min() >= _MANY and mean.min() > _NOTHING:
+            return False  # two places mostly tell
     return False
 
 

@@ -163,7 +163,7 @@ def _softness(kept: Any, wishes: Mapping[str, Any], card: ModelCard) -> Softness
     """
     if kept is not None:
         sigma, reason = kept
-        return Softness(float(sigma), str(reason))
+        return Softness(chosen_softness(float(sigma)).sigma, str(reason))
     factor = output_factor(wishes.get("output_scale"), card)
     return chosen_softness(
         wishes.get("softness", AUTO),

@@ -4,13 +4,21 @@ pixel.
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+
+if TYPE_CHECKING:
+    import zarr
+
+_SECONDS, _MOST = 1.0, 100  # so long an array that was there is taken to be; so many are kept
+_there: dict[tuple[int, str], float] = {}  # when arrays were seen last, by their stores and paths
 
 
 def check_not_lost(pixels: np.ndarray, source: Any) -> None:
@@ -30,6 +38,7 @@ def check_not_lost(pixels: np.ndarray, source: Any) -> None:
     FileError
         If a zarr array is no longer in its store.
     """
+    pixels = np.asarray(pixels)
     if "zarr" not in sys.modules or not pixels.size or pixels.flat[0] != pixels.flat[-1]:
         return
     if not (pixels == pixels.flat[0]).all():
@@ -37,14 +46,34 @@ def check_not_lost(pixels: np.ndarray, source: Any) -> None:
     import zarr
 
     for array in _made_of(source):
-        if isinstance(array, zarr.Array):
-            try:
-                zarr.open_array(array.store, path=array.path, mode="r")
-            except FileNotFoundError:
-                raise FileError(
-                    f"The zarr array {array.store_path} is no longer there; put it back and start "
-                    "again."
-                ) from None
+        if isinstance(array, zarr.Array) and not _is_there(array):
+            raise FileError(
+                f"The zarr array {array.store_path} is no longer there; put it back and start "
+                "again."
+            )
+
+
+def _is_there(array: zarr.Array) -> bool:
+    """Whether an array is in its store, as it was less than a second ago, or anything else is where
+    it was: others may keep what it is elsewhere.
+    """
+    import zarr
+    from zarr.storage import LocalStore
+
+    key, now = (id(array.store), array.path), time.monotonic()
+    if now - _there.get(key, -math.inf) < _SECONDS:
+        return True
+    mode: Any = "r" if array.store.read_only else "r+"
+    kind: Any = array.metadata.zarr_format
+    try:
+        zarr.open_array(array.store, path=array.path, mode=mode, zarr_format=kind)
+    except FileNotFoundError:
+        if not (isinstance(array.store, LocalStore) and (array.store.root / array.path).is_dir()):
+            return False
+    if len(_there) > _MOST:
+        _there.clear()
+    _there[key] = now
+    return True
 
 
 def _made_of(source: Any) -> Iterator[Any]:
