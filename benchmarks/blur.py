@@ -12,17 +12,16 @@ that of natural images, 1/f².
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy import ndimage, signal
 
 from napari_mdeblurgan.degradation.gaussian_blur import downsample
+from napari_mdeblurgan.degradation.processing import after_jpeg
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.trust import blur as measured
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise
@@ -117,9 +116,7 @@ def taken(
     image = image + noise * (ndimage.uniform_filter(grain, 2) * 2 if mosaic else grain)
     levels = np.rint(image.clip(0, 1) * 255).astype(np.uint8)
     if quality:
-        file = io.BytesIO()
-        Image.fromarray(levels).save(file, "JPEG", quality=quality)
-        levels = np.asarray(Image.open(file))
+        levels = after_jpeg(levels, quality)
     return levels.astype(np.float32) / 255
 
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jpeg import compressed
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL
+from napari_mdeblurgan.degradation.processing import after_jpeg
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model
@@ -95,7 +95,7 @@ def _judged(
             low, truth = degraded(sharp, condition, model.card.scale)
             levels = np.rint(low * 255).astype(np.uint8)
             if wishes.jpeg is not None:
-                levels = compressed(levels, wishes.jpeg)
+                levels = after_jpeg(levels, wishes.jpeg)
             plan = make_plan(levels, model.card)
             restored = restore(levels, model)
             found = assess(

@@ -14,23 +14,20 @@ PSNR, at each softness and as "auto" has it.
 from __future__ import annotations
 
 import argparse
-import io
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from softness import BORDER, image_of, sharp_planes
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.degradation import gaussian_blur, gaussian_protocol
+from napari_mdeblurgan.degradation.processing import after_jpeg
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.training.data.dataset import image_files, read_sharp
-
-BORDER = 16
-GRID = 16
+from napari_mdeblurgan.training.data.dataset import image_files
 
 
 def gains(
@@ -43,16 +40,12 @@ def gains(
     model: Model,
 ) -> list[float]:
     """Gain at each softness and at that of "auto", in dB."""
-    sharp = read_sharp(path)
-    height, width = (min(length, edge) // GRID * GRID for length in sharp.shape[:2])
-    planes = torch.from_numpy(np.atleast_3d(sharp[:height, :width]).transpose(2, 0, 1).copy())[
-        None
-    ].float()
-    soft = gaussian_blur(planes, torch.tensor([truth]))
+    soft = gaussian_blur(sharp_planes(path, edge), torch.tensor([truth]))
     noise = np.random.default_rng(0)
-    low = 255 * _image(gaussian_protocol(soft, sigma))
-    low = compressed(np.clip(np.rint(low + noise.normal(size=low.shape)), 0, 255), quality)
-    right = cropped(_image(soft), BORDER)
+    low = 255 * image_of(gaussian_protocol(soft, sigma))
+    noisy = np.clip(np.rint(low + noise.normal(size=low.shape)), 0, 255)
+    low = after_jpeg(noisy.astype(np.uint8), quality)
+    right = cropped(image_of(soft), BORDER)
 
     def score(image: np.ndarray) -> float:
         return psnr(cropped(np.clip(image, 0, 1), BORDER), right)
@@ -62,19 +55,6 @@ def gains(
         score(np.float32(restore(low, model, softness=each)) / 255) - plain
         for each in (*softness, "auto")
     ]
-
-
-def compressed(image: np.ndarray, quality: int) -> np.ndarray:
-    """What a JPEG file gives back of (y, x) or (y, x, 3) grey levels: uint8."""
-    file = io.BytesIO()
-    Image.fromarray(image.astype(np.uint8)).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file))
-
-
-def _image(planes: torch.Tensor) -> np.ndarray:
-    """(y, x) or (y, x, 3) of a batch of one."""
-    image = planes[0].permute(1, 2, 0).numpy()
-    return np.ascontiguousarray(image if image.shape[2] == 3 else image[..., 0])
 
 
 def main() -> None:

@@ -32,14 +32,9 @@ def gains(
     path: Path, softness: float, sigma: float, edge: int, model: object
 ) -> tuple[float, float]:
     """Gain of the bare result and of the one that is told, in dB."""
-    sharp = read_sharp(path)
-    height, width = (min(length, edge) // GRID * GRID for length in sharp.shape[:2])
-    planes = torch.from_numpy(np.atleast_3d(sharp[:height, :width]).transpose(2, 0, 1).copy())[
-        None
-    ].float()
-    truth = gaussian_blur(planes, torch.tensor([softness]))
-    low = _image(gaussian_protocol(truth, sigma))
-    right = cropped(_image(truth), BORDER)
+    truth = gaussian_blur(sharp_planes(path, edge), torch.tensor([softness]))
+    low = image_of(gaussian_protocol(truth, sigma))
+    right = cropped(image_of(truth), BORDER)
 
     def score(image: np.ndarray) -> float:
         return psnr(cropped(np.clip(image, 0, 1), BORDER), right)
@@ -48,7 +43,15 @@ def gains(
     return tuple(score(np.asarray(restore(low, model, softness=s))) - plain for s in (0, softness))  # type: ignore
 
 
-def _image(planes: torch.Tensor) -> np.ndarray:
+def sharp_planes(path: Path, edge: int) -> torch.Tensor:
+    """A corner of a sharp image, as a batch of one: (1, channels, y, x) float32."""
+    sharp = read_sharp(path)
+    height, width = (min(length, edge) // GRID * GRID for length in sharp.shape[:2])
+    planes = np.atleast_3d(sharp[:height, :width]).transpose(2, 0, 1).copy()
+    return torch.from_numpy(planes)[None].float()
+
+
+def image_of(planes: torch.Tensor) -> np.ndarray:
     """(y, x) or (y, x, 3) of a batch of one."""
     image = planes[0].permute(1, 2, 0).numpy()
     return np.ascontiguousarray(image if image.shape[2] == 3 else image[..., 0])

@@ -181,7 +181,7 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
         cannot be written; or if the result, which is written then, cannot be assessed.
     """
     steps = (_on_disk if request.on_disk else _in_memory)(image, model, request)
-    return (yield from map_steps(steps, lambda step: step))
+    return (yield from map_steps(steps, lambda step: step))  # numpy's defaults hold in each
 
 
 @dataclass(frozen=True, slots=True)

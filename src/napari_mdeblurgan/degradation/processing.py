@@ -77,13 +77,19 @@ def compressed(image: Tensor, quality: int) -> Tensor:
     Colours are stored with halved chroma (4:2:0), as cameras and scanners do.
     """
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    pictures = [pixels.transpose(1, 2, 0)] if len(pixels) == 3 else list(pixels)
-    decoded = []
-    for picture in pictures:
-        file = io.BytesIO()
-        chroma = {"subsampling": 2} if picture.ndim == 3 else {}
-        plain = Image.fromarray(np.ascontiguousarray(picture))
-        plain.save(file, format="JPEG", quality=quality, **chroma)
-        decoded.append(np.asarray(Image.open(file)))
-    result = np.moveaxis(decoded[0], -1, 0) if len(pixels) == 3 else np.stack(decoded)
+    if len(pixels) == 3:
+        result = np.moveaxis(after_jpeg(np.moveaxis(pixels, 0, -1), quality), -1, 0)
+    else:
+        result = np.stack([after_jpeg(picture, quality) for picture in pixels])
     return torch.from_numpy(result.astype(np.float32)) / 255
+
+
+def after_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """What a JPEG file gives back of a picture, (y, x) or (y, x, 3), uint8; colours with halved
+    chroma (4:2:0).
+    """
+    file = io.BytesIO()
+    chroma = {"subsampling": 2} if picture.ndim == 3 else {}
+    plain = Image.fromarray(np.ascontiguousarray(picture))
+    plain.save(file, format="JPEG", quality=quality, **chroma)
+    return np.asarray(Image.open(file))

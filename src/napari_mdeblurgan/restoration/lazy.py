@@ -18,7 +18,7 @@ from napari_mdeblurgan.restoration.operations import RESULT, restoring_operation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Spot, made_of
-from napari_mdeblurgan.storage.lost_arrays import check_not_lost
+from napari_mdeblurgan.storage.lost_arrays import check_not_lost, is_of_one_value
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -49,7 +49,7 @@ class LazyImage:
         """Make sure that pixels, which were read from an index of the image, are no stand-ins for
         what is gone.
         """
-        if pixels.size and (pixels == pixels.flat[0]).all():
+        if is_of_one_value(pixels):  # else the image need not be sliced
             check_not_lost(pixels, self._image[index])
 
 

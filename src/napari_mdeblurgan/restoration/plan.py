@@ -329,13 +329,14 @@ def planning(
         doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
-    wishes_auto = isinstance(softness, str) and softness == AUTO
-    looked_at = wishes_auto and (read_lazy or not is_lazy(image))
+    unknown = softness_at(card, factor, binning)
+    settled = not isinstance(softness, str) or softness != AUTO or isinstance(unknown, Softness)
+    looked_at = not settled and (read_lazy or not is_lazy(image))
     wanted = chosen_softness(
         softness,
         objective,
         pixel_size_um,
-        softness_at(card, factor, binning),
+        unknown,
         jpeg_softness(image, factor, rgb=colour) if looked_at else 0.0,
     )
     around = softening_margin(wanted.sigma, factor)

@@ -38,10 +38,7 @@ def check_not_lost(pixels: np.ndarray, source: Any) -> None:
     FileError
         If a zarr array is no longer in its store.
     """
-    pixels = np.asarray(pixels)
-    if "zarr" not in sys.modules or not pixels.size or pixels.flat[0] != pixels.flat[-1]:
-        return
-    if not (pixels == pixels.flat[0]).all():
+    if "zarr" not in sys.modules or not is_of_one_value(pixels):
         return
     import zarr
 
@@ -51,6 +48,16 @@ def check_not_lost(pixels: np.ndarray, source: Any) -> None:
                 f"The zarr array {array.store_path} is no longer there; put it back and start "
                 "again."
             )
+
+
+def is_of_one_value(pixels: np.ndarray) -> bool:
+    """Whether pixels are all the same, as they are where an array is gone."""
+    pixels = np.asarray(pixels)
+    return (
+        pixels.size > 0
+        and bool(pixels.flat[0] == pixels.flat[-1])
+        and bool((pixels == pixels.flat[0]).all())
+    )
 
 
 def _is_there(array: zarr.Array) -> bool:

@@ -4,11 +4,11 @@ more, off the grid of its blocks, the image loses about as much again.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from napari_mdeblurgan.degradation.processing import after_jpeg
 from napari_mdeblurgan.restoration.jpeg import JPEG_BLOCK, LUMA, grid_evidence
 
 _QUALITIES = (98, 95, 92, 88, 84, 80, 75, 70, 60, 50, 40, 30)
@@ -38,14 +38,15 @@ def compression_loss(squares: Sequence[np.ndarray]) -> list[float]:
 
 def _loss(square: np.ndarray) -> np.ndarray:
     """The variance of one square, for each colour."""
-    grey = np.rint(square @ LUMA).astype(np.uint8) if square.shape[-1] == 3 else square[..., 0]
+    picture = square if square.shape[-1] == 3 else square[..., 0]
+    grey = np.rint(picture @ LUMA).astype(np.uint8) if picture.ndim == 3 else picture
     (y, x), quality = min(
         ((place, _quality(_blocks(grey, *place))) for place in _grids(grey)),
         key=lambda found: found[1][1],
     )
-    off = _blocks(square, y + JPEG_BLOCK // 2, x + JPEG_BLOCK // 2)
-    change = _compressed(off, quality[0]) - off.astype(np.float64)
-    return np.square(change).mean(axis=(0, 1))
+    off = _blocks(picture, y + JPEG_BLOCK // 2, x + JPEG_BLOCK // 2)
+    change = after_jpeg(off, quality[0]) - off.astype(np.float64)
+    return np.atleast_1d(np.square(change).mean(axis=(0, 1)))
 
 
 def _quality(blocks: np.ndarray) -> tuple[int, float]:
@@ -53,7 +54,7 @@ def _quality(blocks: np.ndarray) -> tuple[int, float]:
     changes, in grey levels.
     """
     changes = [
-        float(np.sqrt(np.square(_compressed(blocks, quality) - blocks.astype(np.float64)).mean()))
+        float(np.sqrt(np.square(after_jpeg(blocks, quality) - blocks.astype(np.float64)).mean()))
         for quality in _QUALITIES
     ]
     least = _AS_GOOD * min(changes) + _ROUNDING
@@ -90,13 +91,3 @@ def _blocks(image: np.ndarray, y: int, x: int) -> np.ndarray:
         for length, at in zip(image.shape, (y, x), strict=False)
     )
     return np.ascontiguousarray(image[y : y + height, x : x + width])
-
-
-def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
-    from PIL import Image
-
-    grey = image.ndim == 3 and image.shape[-1] == 1
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if grey else image).save(file, "JPEG", quality=quality)
-    found = np.asarray(Image.open(file))
-    return found[..., None] if grey else found

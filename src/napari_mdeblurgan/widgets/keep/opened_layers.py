@@ -231,7 +231,9 @@ def _is_span(pair: Any) -> bool:
 def _as_soft_as_shown(part: _Part) -> _Part:
     """As soft as its layer was shown: the file of a result on disk holds what the network gave."""
     made = part.entry.get("made")
-    sigma = made.get(SHOWN_SOFTENED) if isinstance(made, Mapping) else None
+    if not isinstance(made, Mapping):
+        return part
+    sigma = made.get(SHOWN_SOFTENED)
     if not isinstance(sigma, int | float) or not _SHARPEST < sigma <= _SOFTEST:
         return part
     from napari_mdeblurgan.restoration.softened_result import SoftLevels
@@ -240,11 +242,7 @@ def _as_soft_as_shown(part: _Part) -> _Part:
     if part.axes[first + 2 :] not in ("", "S") or first < 0:
         return part
     levels = [lazy(level) for level in part.levels]
-    windows = (
-        _windows_told(made, part.axes, levels[0].shape[:first])
-        if isinstance(made, Mapping)
-        else None
-    )
+    windows = _windows_told(made, part.axes, levels[0].shape[:first])
     rgb = part.axes.endswith("S")
     soft: list[Any] = SoftLevels(levels, rgb=rgb, sigma=float(sigma), windows=windows).arrays
     if all(isinstance(level, np.ndarray) for level in part.levels):
