@@ -28,7 +28,8 @@ from napari_mdeblurgan import load_model
 from napari_mdeblurgan.batch.run import open_batch
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.pipeline import Request, carry_out
+from napari_mdeblurgan.pipeline import carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.steps import finished

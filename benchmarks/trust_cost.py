@@ -20,7 +20,8 @@ from busy import micrograph
 
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.pipeline import Assessing, Planned, Request, carry_out
+from napari_mdeblurgan.pipeline import Assessing, Planned, carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.engine import restore_steps
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.storage import Micrograph

@@ -19,7 +19,7 @@ LAYERS = tuple(  # a part imports those in the lines above its own
     for line in """
         _version errors gaussian interruption plain_text stand_ins folders steps
         model_file atomic samples lent_pages stopping
-        own_folder outputs model_card
+        own_folder outputs model_card request
         exclusive network
         model storage
         degradation before_after

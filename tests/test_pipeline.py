@@ -19,16 +19,21 @@ from napari_mdeblurgan.pipeline import (
     Event,
     Looking,
     Planned,
-    Request,
+    ResultInMemory,
+    Softening,
     Written,
     carry_out,
 )
+from napari_mdeblurgan.request import Request, RequestInMemory
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.restoration.softened_result import softened_plane
 from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.mapped import Mapped
+from napari_mdeblurgan.trust.verdict import verdict_on
 
 Models = Callable[..., Model]
 EXACT = {"precision": "float32", "device": "cpu", "tile": 64}
@@ -209,3 +214,51 @@ def test_memory_is_asked_for_what_the_models_own_factor_takes(
             with pytest.raises(FileError, match=r"let it end in \.ome\.zarr"):
                 next(steps)
     steps.close()
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_in_memory_the_same_is_made_as_in_a_file_and_nothing_is_written(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, ensemble: bool
+) -> None:
+    path = tmp_path / "sharp.ome.tif"
+    told(image, tiny_model(), Request(output=path, options=EXACT, ensemble=ensemble, maps=True))
+    there = sorted(tmp_path.iterdir())
+    request = RequestInMemory(options=EXACT, ensemble=ensemble, maps=True)
+    (planned, assessing, made), _ = told(image, tiny_model(), request)
+    assert isinstance(planned, Planned)
+    assert isinstance(assessing, Assessing)
+    assert isinstance(made, ResultInMemory)
+    assert made.bare is made.data
+    np.testing.assert_array_equal(made.data, read_image(path).data)
+    assert made.found is not None
+    record = entries_of(read_provenance(path))[0]
+    assert record["trust"]["headline"] == verdict_on(made.found).headline.document()
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_a_softened_result_is_assessed_as_it_is_shown(
+    tiny_model: Models, image: Micrograph
+) -> None:
+    request = RequestInMemory(options=EXACT | {"softness": 0}, maps=True, softness=1.5)
+    (planned, *softening, _, made), _ = told(image, tiny_model(), request)
+    assert len(softening) == 2  # one piece of each channel
+    assert all(isinstance(step, Softening) for step in softening)
+    expected = [softened_plane(plane, 1.5, rgb=False) for plane in made.bare]
+    np.testing.assert_array_equal(made.data, expected)
+    again = assess(image.data, made.data, planned.plan, tiny_model())
+    bare = assess(image.data, made.bare, planned.plan, tiny_model())
+    assert made.found.consistency == pytest.approx(again.consistency)
+    assert made.found.consistency != pytest.approx(bare.consistency, rel=0.01)
+
+
+def test_what_cannot_be_assessed_in_memory_is_returned_with_the_reason(
+    tiny_model: Models, image: Micrograph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Mapped, "read", fails)
+    (*_, made), _ = told(image, tiny_model(), RequestInMemory(options=EXACT, maps=True))
+    assert made.data.shape == (2, 140, 180)
+    assert made.found is None
+    assert isinstance(made.trouble, MemoryError)

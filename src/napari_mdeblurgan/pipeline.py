@@ -1,9 +1,8 @@
 """From an image to a result with all that belongs to it: planned, restored, assessed, written and
 reported.
 
-The one way for the command line, batches, workers of a cluster and what the dock saves to disk. A
-result that is an OME-Zarr is made block by block in bounded memory and can be resumed; any other in
-memory.
+The one way for the command line, batches, workers of a cluster and the docks. A result that is an
+OME-Zarr is made block by block in bounded memory and can be resumed; any other in memory.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.request import Request, RequestInMemory
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.steps import map_steps
 from napari_mdeblurgan.stopping import Stopped
@@ -32,69 +32,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.trust.explanation import Explanation
     from napari_mdeblurgan.trust.maps import TrustMap
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is to become of an image.
-
-    Attributes
-    ----------
-    output : Path
-        Of the result: an OME-Zarr where it ends in ".zarr".
-    options : mapping of str to Any
-        For `planning`.
-    examines : bool
-        The image is looked at before it is restored, as it is where the result is assessed.
-    ensemble : bool
-        The result is the mean of eight orientations.
-    maps : bool
-        Write the maps of an assessment beside the output; those of an OME-Zarr always lie within
-        it.
-    report : Path or None
-        Write a report on the assessment there.
-    picture : Path or None
-        Draw the image before and after there.
-    identity : str
-        As in `opening`.
-    dated : bool
-        The record tells when the result was assessed; else the same image gives the same bytes at
-        any time.
-    note : mapping of str to Any
-        As in `opening`; of an OME-Zarr alone.
-    reuses : bool
-        An OME-Zarr that lies at `output` is the result, by whatever version it was made: its name
-        holds all that it depends on. `Planned` then tells of what plan it came.
-    softness : float
-        As in `assess_stored_steps`; of an OME-Zarr alone.
-    records : bool
-        The record of an OME-Zarr takes up what the assessment has found; else whoever asks keeps
-        that of what is shown.
-    """
-
-    output: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
-    examines: bool = False
-    ensemble: bool = False
-    maps: bool = False
-    report: Path | None = None
-    picture: Path | None = None
-    identity: str = ""
-    dated: bool = True
-    note: Mapping[str, Any] = field(default_factory=dict)
-    reuses: bool = False
-    softness: float = 0.0
-    records: bool = True
-
-    @property
-    def assesses(self) -> bool:
-        """Whether the result is to be assessed."""
-        return self.maps or self.report is not None
-
-    @property
-    def on_disk(self) -> bool:
-        """Whether the result is made block by block."""
-        return self.output.suffix.lower() == ".zarr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +68,11 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Softening:
+    """A result in memory is made as soft as it is to be shown, piece by piece."""
+
+
+@dataclass(frozen=True, slots=True)
 class Assessing:
     """The result is about to be assessed."""
 
@@ -143,11 +85,32 @@ class Written:
     what: str = ""
 
 
-Event = Planned | Assessing | Written
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultInMemory:
+    """The pixels of a result in memory, and how far they can be trusted, where that was asked, or
+    why that is not known.
+
+    Attributes
+    ----------
+    data : ndarray
+        As they are to be shown.
+    bare : ndarray
+        As the plan gives them; the same array where they are not softened.
+    found : Assessment or None
+    trouble : Exception or None
+    """
+
+    data: np.ndarray
+    bare: np.ndarray
+    found: Assessment | None = None
+    trouble: Exception | None = None
+
+
+Event = Planned | Softening | Assessing | Written | ResultInMemory
 PipelineSteps = Generator[Progress | Event, None, tuple["RestorationPlan", "Assessment | None"]]
 
 
-def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
+def carry_out(image: Micrograph, model: Model, request: RequestInMemory) -> PipelineSteps:
     """Make the result of an image, and what else is asked for; closing the generator ends the work.
 
     Parameters
@@ -156,9 +119,9 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
         In memory or lazy, binned if it is to be.
     model : Model
         From `load_model`.
-    request : Request
-        What is to become of it. An OME-Zarr that was begun by the same request is resumed, and so
-        is its assessment.
+    request : RequestInMemory
+        What is to become of it; a `Request` where it is to be written. An OME-Zarr that was begun
+        by the same request is resumed, and so is its assessment.
 
     Yields
     ------
@@ -166,8 +129,10 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
         While the plan is made and the image examined.
     Progress
         After every tile; of restoring, and then of assessing.
-    Planned, Assessing or Written
+    Planned, Softening, Assessing or Written
         Whenever something of that kind has come about.
+    ResultInMemory
+        At the end, where nothing is written.
 
     Returns
     -------
@@ -178,9 +143,14 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
     ------
     MdeblurganError
         In one sentence, if the image cannot be restored, it does not fit into memory, or something
-        cannot be written; or if the result, which is written then, cannot be assessed.
+        cannot be written; or if the result, which is written then, cannot be assessed. In memory
+        alone, `ResultInMemory` tells of that.
     """
-    steps = (_on_disk if request.on_disk else _in_memory)(image, model, request)
+    steps = (
+        _on_disk(image, model, request)
+        if isinstance(request, Request) and request.on_disk
+        else _in_memory(image, model, request)
+    )
     return (yield from map_steps(steps, lambda step: step))  # numpy's defaults hold in each
 
 
@@ -192,28 +162,22 @@ class Ready:
     planned: Planned
 
 
-@dataclass(frozen=True, slots=True)
-class ResultInMemory:
-    """The pixels of a result in memory, and how far they can be trusted, where that was asked, or
-    why that is not known.
-    """
-
-    data: np.ndarray
-    found: Assessment | None
-    trouble: Exception | None = None
-
-
-def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
+def _in_memory(image: Micrograph, model: Model, request: RequestInMemory) -> PipelineSteps:
     ready = yield from readying(image, model, request)
     yield ready.planned
     restored = yield from making(ready, model, request)
-    yield from keeping(ready, restored, model, request)
+    if isinstance(request, Request):
+        yield from keeping(ready, restored, model, request)
+    else:
+        yield restored
     return ready.planned.plan, restored.found
 
 
-def readying(image: Micrograph, model: Model, request: Request) -> Generator[Progress, None, Ready]:
-    """The first third of `carry_out` for a result in memory: the image is read, and its plan is
-    made. Another image may be in the network meanwhile.
+def readying(
+    image: Micrograph, model: Model, request: RequestInMemory
+) -> Generator[Progress, None, Ready]:
+    """The first third of `carry_out` for a result that is made in memory: the image is read, unless
+    the result stays there, and its plan is made. Another image may be in the network meanwhile.
     """
     from napari_mdeblurgan.restoration.micrographs import planning_micrograph
     from napari_mdeblurgan.restoration.output_scale import output_factor
@@ -221,9 +185,10 @@ def readying(image: Micrograph, model: Model, request: Request) -> Generator[Pro
     from napari_mdeblurgan.storage.reading import loaded
 
     factor = output_factor(request.options.get("output_scale"), model.card)
-    region = request.options.get("region")
-    check_memory(request.output, image, factor, region, assessed=request.assesses)
-    image = dataclasses.replace(image, data=loaded(image.data))
+    if isinstance(request, Request):
+        region = request.options.get("region")
+        check_memory(request.output, image, factor, region, assessed=request.assesses)
+        image = dataclasses.replace(image, data=loaded(image.data))
     looking = _looking(image, factor)
     planned = planning_micrograph(image, model.card, **request.options)
     plan = yield from map_steps(planned, looking)
@@ -231,16 +196,19 @@ def readying(image: Micrograph, model: Model, request: Request) -> Generator[Pro
 
 
 def making(
-    ready: Ready, model: Model, request: Request
+    ready: Ready, model: Model, request: RequestInMemory
 ) -> Generator[Progress | Event, None, ResultInMemory]:
-    """The second third: the network restores the image, and what is made of it is assessed."""
+    """The second third: the network restores the image, and what is made of it is softened, where
+    that is asked, and assessed.
+    """
+    from napari_mdeblurgan.restoration.softened_result import softening
     from napari_mdeblurgan.trust.assess import assessing
 
     image, plan, examinations = ready.image.data, ready.planned.plan, ready.planned.examinations
-    steps = restoring_to_memory(
-        image, plan, model, ensemble=request.ensemble, explain=request.assesses
-    )
-    data, explanation, spread = yield from steps
+    bare, explanation, spread = yield from _restoring(image, plan, model, request)
+    data = bare
+    if request.softness:
+        data = yield from map_steps(softening(bare, plan, request.softness), lambda _: Softening())
     found = None
     if request.assesses:
         yield Assessing()
@@ -250,10 +218,10 @@ def making(
             )
         except Stopped:
             raise
-        except Exception as error:  # of the assessment alone: the result is written first
+        except Exception as error:  # of the assessment alone, which costs nobody the result
             traceback.clear_frames(error.__traceback__)  # which hold what there may be no room for
-            return ResultInMemory(data, None, error)
-    return ResultInMemory(data, found)
+            return ResultInMemory(data=data, bare=bare, trouble=error)
+    return ResultInMemory(data=data, bare=bare, found=found)
 
 
 def keeping(
@@ -270,7 +238,7 @@ def keeping(
     record = whole_record(image, plan, model.card, found, request.ensemble, request.dated)
     after = dataclasses.replace(restored_micrograph(image, restored.data, plan), provenance=record)
     write_image(request.output, after)
-    yield _made(request, after)
+    yield _made(request.output, after)
     if found is not None and request.maps:
         yield from _write_maps(request.output, image, after, plan, found)
     yield from _reported(image, after, plan, model, found, request)
@@ -278,25 +246,20 @@ def keeping(
         raise unassessed(request.output, restored.trouble) from restored.trouble
 
 
-def restoring_to_memory(
-    image: Any, plan: RestorationPlan, model: Model, *, ensemble: bool, explain: bool
+def _restoring(
+    image: Any, plan: RestorationPlan, model: Model, request: RequestInMemory
 ) -> Generator[Progress, None, tuple[np.ndarray, Explanation | None, np.ndarray | None]]:
-    """Restore an image to memory, once or in eight orientations, with what `assessing` would have
-    to make anew.
-
-    Returns
-    -------
-    tuple
-        The result; what the network said of itself meanwhile, where it is to `explain` and is run
-        once; how far the eight lie apart, where there are eight.
+    """Restore an image to memory, once or in eight orientations: the result, and what `assessing`
+    would have to make anew: what the network said of itself, where it is run once, and how far
+    the eight lie apart, where there are eight.
     """
     from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
     from napari_mdeblurgan.trust.explanation import Explanation
 
-    if ensemble:
+    if request.ensemble:
         data, spread = yield from ensemble_steps(image, plan, model)
         return data, None, spread
-    said = Explanation(plan) if explain else None
+    said = Explanation(plan) if request.assesses else None
     return (yield from restore_steps(image, plan, model, said.keep if said else None)), said, None
 
 
@@ -339,7 +302,7 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
             said = ExplanationOnDisk(plan, path.parent)
         yield from scan.steps(said.keep if said else None)
     after = open_image(path)
-    yield _made(request, after)
+    yield _made(path, after)
     if request.assesses:
         yield Assessing()
         try:
@@ -372,31 +335,20 @@ def _examined(
     image: Micrograph,
     plan: RestorationPlan,
     model: Model,
-    request: Request,
+    request: RequestInMemory,
     looking: Callable[[None], Looking],
 ) -> Generator[Looking, None, tuple[Examination, ...]]:
     if not (request.examines or request.assesses):
         return ()
-    steps = examining(image.data, plan, model, image.binning)
-    return (yield from map_steps(steps, lambda _: looking(None)))
-
-
-def examining(
-    image: Any, plan: RestorationPlan, model: Model, binning: int
-) -> Generator[float, None, tuple[Examination, ...]]:
-    """Look at an image, which was binned before, before it is restored: once for each of its
-    windows of intensity.
-
-    Yields a sign of life every half second; closing it ends the work.
-    """
     from napari_mdeblurgan.stopping import attending
     from napari_mdeblurgan.trust.domain import examine_all
 
-    return (yield from attending(partial(examine_all, image, plan, model.card, binning)))
+    looked = attending(partial(examine_all, image.data, plan, model.card, image.binning))
+    return (yield from map_steps(looked, lambda _: looking(None)))
 
 
-def _made(request: Request, after: Micrograph) -> Written:
-    return Written(request.output, f"{' × '.join(map(str, after.data.shape))} ({after.axes})")
+def _made(output: Path, after: Micrograph) -> Written:
+    return Written(output, f"{' × '.join(map(str, after.data.shape))} ({after.axes})")
 
 
 def _described(made: TrustMap) -> str:

@@ -13,7 +13,8 @@ from napari_mdeblurgan.batch import Batch, Success, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK
 from napari_mdeblurgan.model import load_model
-from napari_mdeblurgan.pipeline import Request, carry_out
+from napari_mdeblurgan.pipeline import carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.trust.mapped import Mapped

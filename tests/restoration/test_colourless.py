@@ -10,7 +10,8 @@ import pytest
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.pipeline import Request, carry_out
+from napari_mdeblurgan.pipeline import carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.colourless import fitting_channels, is_colourless
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.plan import make_plan

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration import micrographs, plan
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.deblur.orders import job_on
 from napari_mdeblurgan.widgets.runs.job import Job, JobFailed, Restored
@@ -49,7 +49,7 @@ def test_only_the_plane_is_searched_for_missing_pixels(
         planned.append(image.shape)
         return planning(image, *arguments, **wishes)
 
-    monkeypatch.setattr(plan, "planning", noted)
+    monkeypatch.setattr(micrographs, "planning", noted)
     outcome = outcome_of(job_for(stack, planes=(slice(2, 3),), region=region))
     assert isinstance(outcome, Restored)
     assert outcome.warnings == ()

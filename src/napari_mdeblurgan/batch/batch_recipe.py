@@ -16,7 +16,7 @@ from napari_mdeblurgan.batch.fingerprint import Fingerprint
 from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.pipeline import Request
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.colourless import FOR_GREY, fitting_channels, keep_kind
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES

@@ -46,12 +46,12 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import (
     PipelineSteps,
     Ready,
-    Request,
     ResultInMemory,
     keeping,
     making,
     readying,
 )
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.lanes import Lane, small_lanes
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 from napari_mdeblurgan.restoration.tile_size import tiles_at_a_time

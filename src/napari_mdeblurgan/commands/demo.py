@@ -22,7 +22,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.outputs import make_folder
-from napari_mdeblurgan.pipeline import Request
+from napari_mdeblurgan.request import Request
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph

@@ -40,7 +40,8 @@ from napari_mdeblurgan.commands.progress_bar import with_progress
 from napari_mdeblurgan.errors import FileError, ImageError, NoSuchImage
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
+from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Written, carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.steps import Returning, percent
 

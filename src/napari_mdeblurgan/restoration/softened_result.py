@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ _COLOURS = 3  # a fourth value is opacity, which is not blurred
 _FACTORS = (2, 4)  # of a result whose hot pixels are looked for
 _HOT_REACH = 16  # pixels around one by which it is told
 _KEPT_BYTES = 64 * 2**20  # of what was shown last
+_AT_ONCE = 2**21  # pixels that are softened in one go, so that whoever ends the work need not wait
 
 
 WindowOf = Callable[[tuple[int, ...]], Window]  # of the image at an index of the leading axes
@@ -167,6 +168,33 @@ def softened_part(
     window = None if windows is None else windows(index)
     plane = softened_plane(read(data, (*index, *around)), sigma, rgb=rgb, window=window)
     return plane[inside[0]][:, inside[1]]
+
+
+def softening(
+    data: np.ndarray, plan: RestorationPlan, sigma: float
+) -> Generator[None, None, np.ndarray]:
+    """All of a result in memory as `softened_plane` makes it; yields before every piece, and
+    closing it ends the work.
+
+    Parameters
+    ----------
+    data : ndarray
+        The result.
+    plan : RestorationPlan
+        By which it was made.
+    sigma : float
+        Standard deviation in pixels.
+    """
+    soft, windows, axes = np.empty_like(data), hot_windows(plan), len(plan.leading)
+    height, width = data.shape[axes : axes + 2]
+    for index in np.ndindex(*plan.leading):
+        for top in range(0, height, rows := max(1, _AT_ONCE // width)):
+            yield
+            strip = range(top, min(top + rows, height))
+            soft[(*index, slice(strip.start, strip.stop))] = softened_part(
+                data, index, strip, range(width), sigma, rgb=plan.rgb, windows=windows
+            )
+    return soft
 
 
 class SoftLevels:

@@ -19,7 +19,8 @@ import numpy as np
 from napari.components import ViewerModel
 from npe2 import PluginManager
 from napari_mdeblurgan import load_model
-from napari_mdeblurgan.pipeline import Request, carry_out
+from napari_mdeblurgan.pipeline import carry_out
+from napari_mdeblurgan.request import Request
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.steps import finished
 from pathlib import Path

@@ -5,16 +5,14 @@ No Qt in here.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.restoration.output_scale import output_factor
-from napari_mdeblurgan.steps import Returning, percent
+from napari_mdeblurgan.steps import percent
 from napari_mdeblurgan.widgets.layers.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.layers.placement import Placement, enlarged
 from napari_mdeblurgan.widgets.runs.halving import in_pixels
@@ -22,8 +20,8 @@ from napari_mdeblurgan.widgets.runs.known_optics import Microscope
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
+    from napari_mdeblurgan.pipeline import Looking
     from napari_mdeblurgan.restoration.plan import RestorationPlan
-    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.deblur.only_here.shape_parts import ShapePart
@@ -31,12 +29,11 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.runs.soft_results import SoftResult
     from napari_mdeblurgan.widgets.runs.trust import Trusted
 
+LOOKING = "Looking at the image…"
 MEASURING = "Measuring the intensities…"
 SEEN_THROUGH = (
     "translucent_no_depth"  # a blending, which is drawn like an opaque one but where nothing is
 )
-
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,21 +230,11 @@ class Noted:
     at_once: bool
 
 
-def timed(
-    steps: Generator[Progress, None, _Made],
-) -> Generator[Progress, None, tuple[_Made, float]]:
-    """The same steps; returns what they make, and the seconds that they said it took."""
-    seconds, returning = 0.0, Returning(steps)
-    with closing(steps):
-        for progress in returning:
-            seconds = progress.seconds
-            yield progress
-    return returning.result, seconds
-
-
-def measuring_in_words(fraction: float) -> str:
-    """What is told while the intensities of the image are measured."""
-    return f"{MEASURING} {percent(fraction)}" if fraction else MEASURING
+def looking_in_words(step: Looking) -> str:
+    """What is told while the image is looked at, and while its intensities are measured."""
+    if step.measured is None:
+        return LOOKING
+    return f"{MEASURING} {percent(step.measured)}" if step.measured else MEASURING
 
 
 def layer_arguments(

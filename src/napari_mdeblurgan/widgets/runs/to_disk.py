@@ -23,10 +23,11 @@ from napari_mdeblurgan.widgets.layers.placement import enlarged
 from napari_mdeblurgan.widgets.runs import trust
 from napari_mdeblurgan.widgets.runs.cut import outline_on_disk, shape_told
 from napari_mdeblurgan.widgets.runs.job import (
+    LOOKING,
     Job,
     Noted,
     layer_arguments,
-    measuring_in_words,
+    looking_in_words,
     result_suffix,
 )
 from napari_mdeblurgan.widgets.runs.known_optics import ResultSoftness, result_softness
@@ -34,7 +35,7 @@ from napari_mdeblurgan.widgets.runs.results import clean_name, result_ending
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.pipeline import Request
+    from napari_mdeblurgan.request import Request
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
@@ -151,10 +152,10 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.pipeline import Request
+    from napari_mdeblurgan.request import Request
 
     model = load_model(job.model)
-    yield trust.LOOKING
+    yield LOOKING
     placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
     display = display_of(job.look, source.channels)
@@ -192,10 +193,8 @@ def _carried_out(
     with closing(carry_out(source, model, request)) as steps:
         for step in (returning := Returning(steps)):
             match step:
-                case Looking(measured=float(measured)):
-                    yield measuring_in_words(measured)
                 case Looking():
-                    yield trust.LOOKING
+                    yield looking_in_words(step)
                 case Planned(plan, examinations, scan):
                     yield trust.noted_of(examinations, at_once=job.trust)
                     # before the first block is chosen: the layer comes later, its view later still
@@ -218,7 +217,7 @@ def _carried_out(
     plan, found = returning.result
     if found is None:
         return saved
-    trusted = trust.assessed_on_disk(job, source.data, path, plan, model, known.softness, found)
+    trusted = trust.trusted(job, source.data, plan, model, known.softness, found, path)
     return _recorded(replace(saved, trusted=trusted), source, request.note)
 
 

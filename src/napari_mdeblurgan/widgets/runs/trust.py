@@ -4,7 +4,7 @@ a file name is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
-    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
-    from napari_mdeblurgan.trust.explanation import Explanation
     from napari_mdeblurgan.trust.maps import TrustMap
     from napari_mdeblurgan.widgets.runs.job import Job
-    from napari_mdeblurgan.widgets.runs.soft_results import SoftResult
 
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and "
@@ -47,7 +44,6 @@ ENSEMBLE_TIP = (
 REPORT_TIP = (
     "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
 )
-LOOKING = "Looking at the image…"
 CHECKING = "Finding out how far the result can be trusted…"
 NO_ROOM = (
     "There was too little memory to find out how far the result can be trusted: "
@@ -107,13 +103,11 @@ class Trusted:
 # ---- within a job, on its thread
 
 
-def fits_in_memory(plan: RestorationPlan) -> bool:
+def fits_in_memory(job: Job) -> bool:
     """Whether there is room for the maps beside the result."""
     from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 
-    pixels = (
-        int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)) // plan.factor**2
-    )
+    pixels = job.values // (job.data.shape[-1] if job.rgb else 1)
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
@@ -135,60 +129,26 @@ def noted_of(examinations: Sequence[Examination], *, at_once: bool) -> Noted:
     )
 
 
-def assessed(
+def trusted(
     job: Job,
     image: Any,
-    plan: RestorationPlan,
-    model: Model,
-    soft: SoftResult,
-    explanation: Explanation | None,
-    spread: np.ndarray | None,
-    examinations: tuple[Examination, ...],
-) -> Generator[str | Progress, None, Trusted]:
-    """Assess the result of a job, as soft as it is shown; yields as `run_job` does."""
-    from napari_mdeblurgan.trust.assess import assessing
-
-    assert soft.shown is not None
-    yield CHECKING
-    assessment = yield from assessing(
-        image, soft.shown, plan, model, examinations, explanation, spread
-    )
-    left = cut.cut_maps(assessment, plan, job)
-    return _trusted(job, image, cut.narrowed(plan, job), model, left, soft.softness)
-
-
-def assessed_on_disk(
-    job: Job,
-    image: Any,
-    path: Path,
     plan: RestorationPlan,
     model: Model,
     softness: Softness,
     assessment: Assessment,
-) -> Trusted:
-    """The assessment of a job's result on disk, as soft as it is shown; the maps are kept within
-    the result.
-    """
-    left = cut.cut_maps_on_disk(assessment, plan, job)
-    return _trusted(job, image, plan, model, left, softness, path)
-
-
-def _trusted(
-    job: Job,
-    image: Any,
-    plan: RestorationPlan,
-    model: Model,
-    assessment: Assessment,
-    softness: Softness,
     path: Path | None = None,
 ) -> Trusted:
+    """The assessment of a job's result, as soft as it is shown, by the plan that it was made by;
+    `path` is that of the result, if it is on disk, where its maps are kept within it.
+    """
     from napari_mdeblurgan.trust.made_with import settings_of
     from napari_mdeblurgan.trust.recording import today
 
-    pixel_size, unit = _physical(job)
+    left = (cut.cut_maps if path is None else cut.cut_maps_on_disk)(assessment, plan, job)
+    plan, (pixel_size, unit) = cut.narrowed(plan, job), _physical(job)
     return Trusted(
-        assessment=assessment,
-        layers=tuple(_layer(each, job, plan, path) for each in assessment.maps),
+        assessment=left,
+        layers=tuple(_layer(each, job, plan, path) for each in left.maps),
         source=job.source,
         order=job.placement.order,
         image=image,
