@@ -341,9 +341,10 @@ def _lonely(normalised: np.ndarray, among: np.ndarray | None) -> tuple[np.ndarra
         return np.fmin(columns, _either(near(places, 0, -1), near(places, 0, 1), x, width))
 
     least, bright = (_STANDS_OUT, normalised > _STANDS_OUT) if among is None else (0, among)
-    if bright.mean() > _MANY:
+    many = np.count_nonzero(bright)  # in a small part of the time of finding them
+    if many > _MANY * bright.size:
         bright = bright & _peaks(normalised)
-    places = np.argwhere(bright)
+    places = np.argwhere(bright) if many else np.zeros((0, 3), int)
     places = places[normalised[tuple(places.T)] - beside(places) > least]
     if not len(places):
         return places, normalised[:0, 0, 0]
