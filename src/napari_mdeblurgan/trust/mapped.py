@@ -110,7 +110,8 @@ class Mapped:
         look_up()
         whole = piece.filled()
         sigma = estimate.examination.noise.sigma(whole.blurred)
-        unsure = estimate.examination.unsure.sigma(whole.blurred)
+        seen = estimate.examination
+        unsure = seen.unsure.sigma(whole.blurred) if seen.lost else sigma
         maps = {"consistency": in_noise(difference, unsure)[piece.inside]}
         blur = defocus_of_tile(
             image, index, tile, plan, estimate.window, estimate.examination.grey_noise

@@ -121,34 +121,49 @@ def _read(
         )
         length = (stop - start) * factor
         folded = wanted % (2 * length)
-        origin = 0 if of_result else start  # a result begins where its region does
-        lines.append(np.minimum(folded, 2 * length - 1 - folded) + origin)
+        lines.append(np.minimum(folded, 2 * length - 1 - folded))
         real.append((wanted >= 0) & (wanted < length))
-    source = tuple(slice(int(line.min()), int(line.max()) + 1) for line in lines)
+    origin = (0, 0) if of_result else plan.origin  # a result begins where its region does
+    source = (
+        slice(int(line[each][0]) + first, int(line[each][-1]) + 1 + first)
+        for line, each, first in zip(lines, real, origin, strict=True)
+    )
     block = read(array, (*index, *source))
-    rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
-    block = _taken(_taken(block, rows, 0), columns, 1)
-    return in_planes(block, plan, window), (real[0], real[1])
+    values = np.empty((plan.seen(block).shape[-1], *map(len, lines)), np.float32)
+    inside = [slice(int(each.argmax()), int(each.argmax() + each.sum())) for each in real]
+    _into_planes(block, plan, window, values[:, inside[0], inside[1]])
+    # what is mirrored lies within what is read
+    beyond, mirrored = _beyond(lines[1], real[1], inside[1])
+    values[:, inside[0], beyond] = values[:, inside[0], mirrored]
+    beyond, mirrored = _beyond(lines[0], real[0], inside[0])
+    values[:, beyond] = values[:, mirrored]
+    return np.moveaxis(values, 0, -1), (real[0], real[1])
+
+
+def _beyond(line: np.ndarray, real: np.ndarray, inside: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Which lines of a piece are mirrored, and which ones of it they are."""
+    beyond = np.flatnonzero(~real)
+    return beyond, line[beyond] - line[inside.start] + inside.start
 
 
 def in_planes(block: np.ndarray, plan: RestorationPlan, window: Window) -> np.ndarray:
     """A block of an image, or of a result, in windows: (y, x, colours) float32, each colour in one
     piece of memory, NaN where it has no number.
     """
+    values = np.empty((plan.seen(block).shape[-1], *block.shape[:2]), np.float32)
+    _into_planes(block, plan, window, values)
+    return np.moveaxis(values, 0, -1)
+
+
+def _into_planes(
+    block: np.ndarray, plan: RestorationPlan, window: Window, values: np.ndarray
+) -> None:
+    """The same into (colours, y, x)."""
     colours = np.moveaxis(plan.seen(block), -1, 0)
-    values = np.empty((len(colours), *block.shape[:2]), np.float32)
     for plane, colour in zip(values, colours, strict=True):
         for start in range(0, len(plane), _ROWS):
             rows = slice(start, start + _ROWS)
             plane[rows] = window.normalise_finite(colour[rows])
-    return np.moveaxis(values, 0, -1)
-
-
-def _taken(block: np.ndarray, lines: np.ndarray, axis: int) -> np.ndarray:
-    """Some lines of a block in their order; the block itself if these are all of them."""
-    if np.array_equal(lines, np.arange(block.shape[axis])):
-        return block
-    return block.take(lines, axis)
 
 
 def without_gaps(image: np.ndarray) -> np.ndarray:
