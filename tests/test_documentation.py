@@ -4,10 +4,14 @@ are made by scripts.
 
 from __future__ import annotations
 
+import ast
+import configparser
 import dataclasses
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +24,7 @@ from scipy.ndimage import gaussian_filter
 from napari_mdeblurgan.network import registry
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import Micrograph, formats, read_image, write_image
+from scripts.layers import module_files
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -342,3 +347,30 @@ def test_the_benchmarks_show_the_tables_of_the_readme() -> None:
     assert rows
     assert all(row in text for row in rows)
     assert "](docs/" not in text
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names]
+
+
+def test_the_environment_of_the_documentation_has_what_the_command_line_imports() -> None:
+    script = "import sys, napari_mdeblurgan.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    files = module_files()
+    needed = {
+        name.partition(".")[0]
+        for module in loaded
+        if module in files
+        for node in ast.parse(files[module].read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in _imported(node)
+    }
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "tox.ini", encoding="utf-8")
+    listed = set(re.findall(r"^[\w-]+", parser["testenv:docs"]["deps"], re.MULTILINE))
+    assert "typer" in needed
+    assert needed - set(sys.stdlib_module_names) - {"napari_mdeblurgan"} <= listed
