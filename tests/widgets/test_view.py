@@ -44,6 +44,46 @@ def test_canvas_of_a_zoomed_viewer_is_followed(
     assert 4 < x1 - x0 < 100
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+@pytest.mark.parametrize("multiscale", [False, True])
+def test_view_in_another_unit_than_the_layer_s_is_of_the_same_pixels(
+    make_napari_viewer: type[Viewer], qtbot: object, order: tuple[int, ...], *, multiscale: bool
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    image = np.zeros((5, 1000, 800))
+    data = [image, image[:, ::2, ::2]] if multiscale else image
+    layer = viewer.add_image(
+        data, multiscale=multiscale, scale=(2, 0.5, 0.25), translate=(1, 5, 7), units="µm"
+    )
+    viewer.dims.order = order
+    seen = []
+    for unit, length in (("µm", 1), ("nm", 1000)):
+        viewer.layers.units = (unit,) * 3
+        viewer.dims.set_current_step(0, 3)
+        centre = np.array([250, 70]) if order[1] == 1 else np.array([70, 250])
+        viewer.scene.camera.center = tuple(centre * length)
+        viewer.scene.camera.zoom = 40 / length
+        qtbot.wait(100)  # type: ignore[attr-defined]
+        seen.append((current_slice(layer, viewer), visible_region(layer, viewer, 10**9)))
+    (plane, ((y0, y1), (x0, x1))), (plane_in_nm, ((v0, v1), (u0, u1))) = (
+        (shown, region) for shown, (region, _) in seen
+    )
+    assert plane == plane_in_nm == (3,)
+    assert 0 < y0 < y1 < 1000
+    assert 0 < x0 < x1 < 800
+    assert np.abs(np.array([v0, v1, u0, u1]) - [y0, y1, x0, x1]).max() <= 3
+
+
+def test_slice_is_the_one_that_is_shown_where_another_layer_has_a_smaller_unit() -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((5, 4, 4)), scale=(2, 1, 1), translate=(1, 0, 0), units="µm")
+    viewer.add_image(np.zeros((4, 4)), scale=(1000, 1000), units="nm")
+    for index in (0, 2, 4):
+        viewer.dims.set_current_step(0, index)
+        assert viewer.dims.point[0] == pytest.approx(1000 + 2000 * index)
+        assert current_slice(layer, viewer) == (index,)
+
+
 @pytest.mark.parametrize("corners", [[[0, 0], [0, 30]], [[99, 5], [99, 9]]])
 def test_image_outside_the_canvas_is_refused(corners: list[list[int]]) -> None:
     viewer = ViewerModel()

@@ -17,7 +17,7 @@ from napari_mdeblurgan.widgets.layers.axes import order_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 
 _Order = Sequence[int] | None
@@ -34,12 +34,29 @@ def image_shape(layer: Image, order: _Order = None) -> tuple[int, ...]:
     return tuple(shape[axis] for axis in order or order_of(layer.axis_labels))
 
 
+def in_units_of_the_viewer(layer: Layer, viewer: Viewer) -> np.ndarray:
+    """By what a layer's world coordinates are multiplied to be those of its viewer, (ndim,).
+
+    Layers may tell the same length in different units, which napari converts, as long as all of
+    them can be.
+    """
+    common = viewer.layers.extent.units
+    if common is None or layer not in viewer.layers:
+        return np.ones(layer.ndim)
+    units = common[-layer.ndim :]
+    return np.array(
+        [float((1 * own).to(unit).magnitude) for own, unit in zip(layer.units, units, strict=True)]
+    )
+
+
 def current_slice(layer: Image, viewer: Viewer, order: _Order = None) -> tuple[int, ...]:
     """Index of the plane that the viewer shows, one value per axis before y and x; empty for a 2-D
     image.
     """
     order = order or order_of(layer.axis_labels)
-    position = np.asarray(layer.world_to_data(viewer.dims.point))[list(order[:-2])]
+    here = np.array(viewer.dims.point[-layer.ndim :])
+    here /= in_units_of_the_viewer(layer, viewer)[-len(here) :]
+    position = np.asarray(layer.world_to_data(here))[list(order[:-2])]
     last = np.array(image_shape(layer, order)[:-2]) - 1
     return tuple(int(i) for i in np.clip(np.round(position), 0, last))
 
@@ -84,7 +101,7 @@ def visible_region(
     check_plane_shown(layer, viewer, "The preview", order)
     plane = list((order or order_of(layer.axis_labels))[-2:])
     step = layer.downsample_factors[layer.data_level][plane] if layer.multiscale else np.ones(2)
-    low, high = layer.corner_pixels[:, plane]
+    low, high = _corner_pixels(layer, viewer)[:, plane]
     thin = np.ceil(np.array(image_shape(layer, order)[-2:]) / step) <= 1
     if np.any((high <= low) & ~thin):
         raise ImageError(
@@ -94,6 +111,27 @@ def visible_region(
     stop = np.minimum(np.ceil((high + 1) * step).astype(int), image_shape(layer, order)[-2:])
     region = _middle(start, stop, limit)
     return region, [span[1] - span[0] for span in region] == (stop - start).tolist()
+
+
+def _corner_pixels(layer: Image, viewer: Viewer) -> np.ndarray:
+    """First and last pixel within the canvas, (2, ndim), at the resolution that is shown.
+
+    napari's own are wrong for a layer in other units than those of the viewer, which it leaves out.
+    """
+    units = in_units_of_the_viewer(layer, viewer)
+    if np.all(units == 1):
+        return np.asarray(layer.corner_pixels)
+    shown, camera = list(viewer.dims.displayed), viewer.scene.camera
+    size = np.array(viewer.canvas.size) / viewer.canvas.grid.actual_shape(viewer.layers)
+    corners = np.tile(np.array(viewer.dims.point, float), (4, 1))
+    sides = np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+    corners[:, shown] = np.array(camera.center[-2:]) + sides * size / 2 / camera.zoom
+    pixels = np.array([layer.world_to_data(each[-layer.ndim :] / units) for each in corners])
+    if layer.multiscale:
+        pixels /= layer.downsample_factors[layer.data_level]
+    shape = layer.level_shapes[layer.data_level] if layer.multiscale else layer.data.shape
+    bounds = np.array([np.floor(pixels.min(axis=0)), np.ceil(pixels.max(axis=0))]).astype(int)
+    return np.clip(bounds, 0, np.array(shape[: layer.ndim]) - 1)
 
 
 def _middle(start: np.ndarray, stop: np.ndarray, limit: int) -> Region:

@@ -18,7 +18,6 @@ from napari_mdeblurgan.widgets.deblur.compare.arrangement import LayerPair
 from napari_mdeblurgan.widgets.deblur.line_profile.lines import (
     LINES_NAME,
     ShapesLine,
-    in_units_of_the_viewer,
     line_meant,
     own_line,
 )
@@ -155,7 +154,7 @@ class LineProfile(QObject):
             tracks = [self._track(source, result, ends) for source, result in pairs]
             first = pairs[0][0]
             length, unit = length_of(
-                first, ends[:, -first.ndim :] / in_units_of_the_viewer(first, self._viewer)
+                first, ends[:, -first.ndim :] / view.in_units_of_the_viewer(first, self._viewer)
             )
         except ImageError as error:
             self.plot.say(str(error))
@@ -181,7 +180,7 @@ class LineProfile(QObject):
     def _line_across(self, layer: Any, ends: np.ndarray) -> Line:
         view.check_plane_shown(layer, self._viewer, "The line profile")
         order = order_of(layer.axis_labels)
-        own = ends[:, -layer.ndim :] / in_units_of_the_viewer(layer, self._viewer)
+        own = ends[:, -layer.ndim :] / view.in_units_of_the_viewer(layer, self._viewer)
         places = np.array([layer.world_to_data(point) for point in own])
         levels = tuple(
             arranged(level, order) for level in (layer.data if layer.multiscale else (layer.data,))

@@ -9,6 +9,8 @@ from weakref import ref
 import numpy as np
 from napari.layers import Shapes
 
+from napari_mdeblurgan.widgets.layers.view import in_units_of_the_viewer
+
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
@@ -50,21 +52,6 @@ class ShapesLine:
             if own >= 0:
                 ends[:, axis] = world[:, own]
         return ends
-
-
-def in_units_of_the_viewer(layer: Layer, viewer: Viewer) -> np.ndarray:
-    """By what a layer's world coordinates are multiplied to be those of its viewer, (ndim,).
-
-    Layers may tell the same length in different units, which napari converts, as long as all of
-    them can be.
-    """
-    common = viewer.layers.extent.units
-    if common is None:
-        return np.ones(layer.ndim)
-    units = common[-layer.ndim :]
-    return np.array(
-        [float((1 * own).to(unit).magnitude) for own, unit in zip(layer.units, units, strict=True)]
-    )
 
 
 def line_meant(active: Layer | None) -> ShapesLine | None:

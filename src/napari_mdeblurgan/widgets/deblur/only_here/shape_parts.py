@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.widgets.deblur.line_profile.lines import in_units_of_the_viewer
-from napari_mdeblurgan.widgets.layers.view import current_slice, image_shape
+from napari_mdeblurgan.widgets.layers.view import (
+    current_slice,
+    image_shape,
+    in_units_of_the_viewer,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
