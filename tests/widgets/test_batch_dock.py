@@ -341,6 +341,13 @@ def test_a_folder_is_watched_until_cancel(
     assert (tmp_path / "out" / PAGE).is_file()
 
 
+def test_names_of_layers_are_whole_and_paths_of_files_are_shortened(batch: BatchWidget) -> None:
+    batch.files.offer(["/in/plate/a.tif", "plate/A1/DAPI", "plate/A2/DAPI", "<b>x</b>"])
+    rows = [batch.files.topLevelItem(number) for number in range(4)]
+    shown = [row.text(0) for row in rows if row is not None]
+    assert shown == ["a.tif", "plate/A1/DAPI", "plate/A2/DAPI", "<b>x</b>"]
+
+
 def test_ten_thousand_files_are_listed_without_a_pause(batch: BatchWidget) -> None:
     names = [f"/in/{number:05}.tif" for number in range(10_000)]
     began = time.thread_time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePath
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPainter, QPaintEvent, QPalette, QPen
@@ -87,8 +88,9 @@ class FileList(QTreeWidget):
             _write(self._rows[name], f"{_SIGNS[WAITING]} {words}", words)
 
     def _add(self, names: Iterable[str], at: int) -> None:
+        """Paths of files are shortened, names of layers are not, whatever signs are in them."""
         new = {
-            name: QTreeWidgetItem([short_name(name), ""])
+            name: QTreeWidgetItem([short_name(name) if PurePath(name).is_absolute() else name, ""])
             for name in names
             if name not in self._rows
         }
