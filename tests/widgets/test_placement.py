@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.layers.placement import collapsed, enlarged, placement_of
+from napari_mdeblurgan.widgets.layers.placement import (
+    collapsed,
+    enlarged,
+    moved_along,
+    placement_of,
+)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Non-orthogonal slicing"
@@ -91,6 +96,23 @@ def test_edges_of_a_restored_part_lie_where_the_part_was(
     expected = np.array([source.data_to_world(corner) for corner in itertools.product(*ends)])
     np.testing.assert_allclose(
         edges(result), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
+    )
+
+
+@given(data=st.data(), factor=st.sampled_from([0.5, 1, 2, 4]))
+def test_what_was_made_of_a_layer_moves_along_with_it(data: st.DataObject, factor: float) -> None:
+    before = data.draw(sources())
+    now = data.draw(sources().filter(lambda layer: layer.ndim == before.ndim))
+    origin = tuple(data.draw(st.integers(0, 99)) for _ in range(before.ndim))
+    places = placement_of(before), placement_of(now)
+    made, wanted = (enlarged(place, factor, origin).layer_arguments() for place in places)
+    moved = moved_along({"name": "made", **made}, *places)
+    assert moved["name"] == "made"
+    for name in ("scale", "rotate", "shear", "affine"):
+        np.testing.assert_allclose(moved[name], wanted[name], rtol=1e-9)
+    largest = np.abs(places[1].scale).max() * 200 + np.abs(wanted["translate"]).max()
+    np.testing.assert_allclose(
+        moved["translate"], wanted["translate"], rtol=1e-6, atol=1e-6 * largest
     )
 
 

@@ -5,7 +5,7 @@ remembered with its source.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from napari.utils.notifications import show_warning
 from napari_mdeblurgan.widgets.deblur.controls import Controls, show_life, show_progress
 from napari_mdeblurgan.widgets.layers import adding
 from napari_mdeblurgan.widgets.layers.appearance import looking_like
+from napari_mdeblurgan.widgets.layers.placement import Placement, moved_along, placement_of
+from napari_mdeblurgan.widgets.layers.view import image_shape
 from napari_mdeblurgan.widgets.runs import trust
 from napari_mdeblurgan.widgets.runs.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.runs.to_disk import Opened, Saved
@@ -78,6 +80,7 @@ class Arrivals:
         self.run_times, self._went_on = RunTimes(), False
         self.runner: Runner | None = None  # which needs what is here to be made
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
+        self._places: list[tuple[Placement, tuple[int, ...]]] = []  # of these, and their shapes
         self._told: list[str] = []  # how those that have ended came to their end
         self._note = ""  # what the user should know of its result
         self._noted: Noted | None = None  # and of its image, while it is restored
@@ -96,6 +99,7 @@ class Arrivals:
         self.run_times.begin(jobs)
         self._went_on = False
         self._sources = [weakref.ref(image) for image in images]
+        self._places = [(placement_of(image), image_shape(image)) for image in images]
         self._told, self._note = [], note
 
     @property
@@ -200,7 +204,7 @@ class Arrivals:
             earlier = [] if source is None else pairs.results_of(source)
             if source is not None:
                 adding.remove_layers(viewer, pairs.previews_of(source))
-            arguments = looking_like(made.arguments, source)
+            arguments = self._where_it_is_now(looking_like(made.arguments, source))
             result = adding.add_layer(viewer, made.data, arguments, source, earlier)
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
@@ -222,6 +226,16 @@ class Arrivals:
         for warning in made.warnings:
             show_warning(warning)
         return result
+
+    def _where_it_is_now(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments of a result's layer, which lies on its image also where that was moved, or
+        given its scale, in the meantime.
+        """
+        source, (place, shape) = self._source, self._places[self._number]
+        if source is None or image_shape(source) != shape:
+            return arguments
+        now = placement_of(source)
+        return arguments if now.told() == place.told() else moved_along(arguments, place, now)
 
     def _keep_time(self, made: Restored | Saved) -> None:
         """Keep how long a result took that was made from its beginning to its end."""

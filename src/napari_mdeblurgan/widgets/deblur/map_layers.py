@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.widgets.layers.appearance import show_name_and_colours
 from napari_mdeblurgan.widgets.layers.origin import is_map
+from napari_mdeblurgan.widgets.layers.placement import enlarged, placement_of
 from napari_mdeblurgan.widgets.layers.selection import kept_selection
 from napari_mdeblurgan.widgets.runs.trust import Trusted
 
@@ -50,15 +51,24 @@ def map_arguments(trusted: Trusted) -> dict[str, dict[str, Any]]:
 
 
 def add_map(viewer: Viewer, arguments: Mapping[str, Any], below: Sequence[Layer]) -> Layer:
-    """Add a map right above the layers `below`, with a bar that tells its colours, and its name and
-    unit beside it.
+    """Add a map right above the layers `below`, exactly on the first of them, which is its result,
+    with a bar that tells its colours, and its name and unit beside it.
     """
     from napari.layers import Image, Labels
     from napari.utils.colormaps import DirectLabelColormap
 
     from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
 
-    wishes = {name: value for name, value in arguments.items() if name != "kind"}
+    result, order = below[0], arguments["order"]
+    wishes = {name: value for name, value in arguments.items() if name not in ("kind", "order")}
+    own, finest = (
+        _finest(data, multiscale=multiscale).shape[order[-1]]
+        for data, multiscale in (
+            (arguments["data"], arguments["multiscale"]),
+            (result.data, getattr(result, "multiscale", False)),
+        )
+    )
+    wishes |= enlarged(placement_of(result, order), own / finest).layer_arguments()
     if arguments["kind"] == "labels":
         colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
         colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))

@@ -4,7 +4,7 @@ or affine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,28 @@ def enlarged(source: Placement, factor: float, origin: Sequence[int] | None = No
     scale = source.scale.copy()
     scale[plane] /= factor
     return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)
+
+
+def moved_along(made: Mapping[str, Any], before: Placement, now: Placement) -> dict[str, Any]:
+    """Keywords of a layer that lies on its source, after that was moved or given another scale.
+
+    Parameters
+    ----------
+    made : mapping
+        Keywords of the layer, among them those of its placement, as it lies on `before`.
+    before, now : Placement
+        Of the source, which has as many axes as the layer.
+    """
+    linear, linear_now = (
+        CompositeAffine(scale=each.scale, rotate=each.rotate, shear=each.shear).linear_matrix
+        for each in (before, now)
+    )
+    origin = np.linalg.solve(linear, np.asarray(made["translate"]) - before.translate)
+    place = {
+        "scale": now.scale * (made["scale"] / before.scale),
+        "translate": now.translate + linear_now @ origin,
+    }
+    return {**made, **now.layer_arguments(), **place}
 
 
 def collapsed(

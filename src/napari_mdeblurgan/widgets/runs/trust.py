@@ -16,7 +16,6 @@ import psutil
 from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.layers.axes import arranged, put_back
 from napari_mdeblurgan.widgets.layers.origin import is_map
-from napari_mdeblurgan.widgets.layers.placement import enlarged
 from napari_mdeblurgan.widgets.runs import cut
 from napari_mdeblurgan.widgets.runs.job import Noted
 
@@ -148,7 +147,7 @@ def trusted(
     plan, (pixel_size, unit) = cut.narrowed(plan, job), _physical(job)
     return Trusted(
         assessment=left,
-        layers=tuple(_layer(each, job, plan, path) for each in left.maps),
+        layers=tuple(_layer(each, job, path) for each in left.maps),
         source=job.source,
         order=job.placement.order,
         image=image,
@@ -162,17 +161,17 @@ def trusted(
     )
 
 
-def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -> dict[str, Any]:
-    """Arguments of the layer that shows a map; `path` is that of the result, if it is on disk."""
+def _layer(made: TrustMap, job: Job, path: Path | None) -> dict[str, Any]:
+    """Arguments of the layer that shows a map, but for its place, which is that of its result;
+    `path` is that of the result, if it is on disk.
+    """
     from napari_mdeblurgan.trust.choice import LEGEND
 
     kind, part = made.kind, job.part.name if job.part is not None else ""
-    placement = enlarged(
-        job.placement, plan.factor if kind.finer else 1, (*job.first_plane, *plan.origin)
-    )
     levels = [put_back(level, job.placement.order) for level in (made.data, *made.coarser)]
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",
+        "order": job.placement.order,
         "data": levels if made.coarser else levels[0],
         "multiscale": bool(made.coarser),
         "name": f"{job.source} [{', '.join(filter(None, (kind.title.lower(), kind.unit, part)))}]",
@@ -185,7 +184,6 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
                 "file": str(path or ""),
             }
         },
-        **placement.layer_arguments(),
     }
     if kind.colormap:
         return (
