@@ -146,6 +146,27 @@ def test_pairs_with_one_sharp_image_are_held_out_together(pair, tiny_model, begu
     assert len({str(box.spans) for box in parts.held_out}) == 1
 
 
+def test_pairs_at_one_place_of_a_blurred_image_are_held_out_together(pair, tiny_model):
+    """As a stack of the stronger objective over one image of the weaker one; fields side by side
+    that overlap at their edges are fields of their own.
+    """
+    own = [
+        dataclasses.replace(
+            pair(f"p{n}", 96, n),
+            truth=f"{n}",
+            source="overview",
+            low_crop=(slice(0, 96), slice(80 * n, 80 * n + 96)),
+        )
+        for n in range(4)
+    ]
+    crop = (slice(3, 99), slice(162, 258))
+    above = dataclasses.replace(own[2], name="p2, plane 1", truth="above", low_crop=crop)
+    other = dataclasses.replace(above, name="another overview", truth="o", source="another")
+    parts = split(tuning_pairs([*own, above, other], tiny_model(1).card), 88)
+    assert {box.pair for box in parts.held_out} == {2, 4}
+    assert {box.pair for box in parts.training} == {0, 1, 3, 5}
+
+
 def test_pairs_that_share_next_to_nothing_are_refused_in_a_sentence(pair, tiny_model):
     with pytest.raises(ImageError, match="too small"):
         split(tuning_pairs([pair(edge=40)], tiny_model(1).card), 88)

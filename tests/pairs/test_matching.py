@@ -114,12 +114,22 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
         "low;high;name\na.tif;b.tif;a\n",
         "\ufeffname\thigh\tlow\na\tb.tif\ta.tif\n",
         "Low, High\na.tif, b.tif\n\n",
+        "sep=;\nhigh;low\nb.tif;a.tif\n",
+        '"sep=,"\r\nhigh,low\r\nb.tif,a.tif\r\n',
     ],
 )
 def test_a_table_names_the_files(tmp_path: Path, text: str) -> None:
     fill(tmp_path, "a.tif", "b.tif")
     (tmp_path / "pairs.csv").write_text(text, encoding="utf-8")
     assert together(read_table(tmp_path / "pairs.csv")) == [("a", "a.tif", "b.tif")]
+
+
+def test_a_table_may_separate_folders_as_windows_does(tmp_path: Path) -> None:
+    fill(tmp_path, "day 1/a.tif", "day 1/b.tif")
+    (tmp_path / "pairs.csv").write_text("low;high\nday 1\\a.tif;.\\day 1\\b.tif\n")
+    found = read_table(tmp_path / "pairs.csv")
+    assert together(found) == [("a", "a.tif", "b.tif")]
+    assert found.pairs[0].low == tmp_path / "day 1/a.tif"
 
 
 def test_a_bad_row_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:

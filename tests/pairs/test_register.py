@@ -122,6 +122,58 @@ def test_channels_keep_windows_of_their_own(make) -> None:
     assert pair.windows[0] != pair.windows[1]
 
 
+def _two_dyes(make) -> ImagePair:
+    """Two specimens, each in a channel of its own, taken by one pair of objectives."""
+    one, other = make(9).pair, make(19).pair
+    return ImagePair(
+        "two dyes",
+        *(
+            Micrograph(
+                np.stack([a.data, b.data]),
+                "CYX",
+                a.pixel_size,
+                a.unit,
+                channel_names=("DAPI", "GFP"),
+            )
+            for a, b in ((one.low, other.low), (one.high, other.high))
+        ),
+    )
+
+
+def test_channels_in_another_order_are_taken_by_their_names(make) -> None:
+    pair = _two_dyes(make)
+    high = replace(pair.high, data=pair.high.data[::-1], channel_names=("GFP", "DAPI"))
+    straight, turned = register_images(pair), register_images(replace(pair, high=high))
+    assert turned.accepted, turned.registration.reasons
+    np.testing.assert_array_equal(turned.high, straight.high)
+
+
+def test_channels_in_another_order_without_names_are_refused(make) -> None:
+    pair = _two_dyes(make)
+    assert register_images(pair).accepted
+    high = replace(pair.high, data=pair.high.data[::-1], channel_names=())
+    found = register_images(replace(pair, high=high)).registration
+    assert not found.accepted
+    assert not found.swapped
+    (reason,) = found.reasons
+    assert "0, 1 of the low-magnification image fit 1, 0 of the other" in reason
+
+
+def test_a_channel_of_which_the_other_image_shows_nothing_is_named(make) -> None:
+    """Channels of one specimen, the last of them bleached when the high image was taken."""
+    made = make(9).pair
+    bleached = np.random.default_rng(0).normal(900, 20, made.high.data.shape).astype(np.uint16)
+    low, high = (
+        Micrograph(np.stack(each), "CYX", made.low.pixel_size, "µm", channel_names=tuple("ABC"))
+        for each in ([made.low.data] * 3, [made.high.data, made.high.data, bleached])
+    )
+    high = replace(high, pixel_size=made.high.pixel_size)
+    found = register_images(ImagePair("bleached", low, high)).registration
+    assert found.accepted, found.reasons
+    (warning,) = [each for each in found.warnings if "shows too little" in each]
+    assert warning.startswith("Channel C ")
+
+
 def test_pixels_without_a_value_are_not_valid(make) -> None:
     pair = make(10).pair
     data = pair.high.data.astype(np.float32)

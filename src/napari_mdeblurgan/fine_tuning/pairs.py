@@ -15,6 +15,8 @@ from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.pairs import RegisteredPair
 from napari_mdeblurgan.pairs.pair import mixed
 
+_TILES = 0.25  # of a field: tiles of a mosaic share less
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TuningPair:
@@ -35,8 +37,8 @@ class TuningPair:
         Name of the focus stack whose plane `low` is, all planes of which show one field; empty for
         an image of a pair.
     same_truth : str
-        Name of the first pair whose sharp image this one's is, too, as in a series through focus;
-        empty where it is its own.
+        Name of the first pair that shows the same field: with the same sharp image, as in a series
+        through focus, or at the same place of one blurred image. Empty where that is not known.
     """
 
     name: str
@@ -108,8 +110,7 @@ def tuning_pairs(
     if sentence := mixed(pairs):
         raise TrainingError(sentence)
     planes: list[TuningPair] = []
-    first: dict[str, str] = {}  # by the truth, the pair that has it first
-    for pair in pairs:
+    for pair, same_truth in zip(pairs, _first_of_field(pairs), strict=True):
         if not pair.accepted and not trust:
             raise TrainingError(
                 f"{pair.name} was not registered "
@@ -125,9 +126,31 @@ def tuning_pairs(
             raise ImageError(
                 f"{pair.name} is grey, but {card.name} is for colour images; choose a grey model."
             )
-        same_truth = first.setdefault(pair.truth, pair.name) if pair.truth else ""
         planes += (replace(plane, same_truth=same_truth) for plane in _planes(pair, card.channels))
     return planes
+
+
+def _first_of_field(pairs: Sequence[RegisteredPair]) -> list[str]:
+    """For each pair the name of the first one that shows the same field, mostly its own."""
+    from scipy.sparse.csgraph import connected_components
+
+    alike = np.array([[_of_one_field(a, b) for b in pairs] for a in pairs])
+    _, fields = connected_components(alike)
+    return [pairs[list(fields).index(field)].name for field in fields]
+
+
+def _of_one_field(one: RegisteredPair, other: RegisteredPair) -> bool:
+    """Whether two pairs have one sharp image, or share more of one blurred image than tiles that
+    overlap at their edges.
+    """
+    if one.truth and one.truth == other.truth:
+        return True
+    if not one.source or one.source != other.source:
+        return False
+    shared, smaller = 1, min(one.low[0].size, other.low[0].size)
+    for a, b in zip(one.low_crop, other.low_crop, strict=True):
+        shared *= max(0, min(a.stop, b.stop) - max(a.start, b.start))
+    return shared > _TILES * smaller
 
 
 def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:

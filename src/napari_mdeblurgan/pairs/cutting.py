@@ -41,14 +41,25 @@ class Channels:
     known: np.ndarray
 
 
-def intensities(
-    low: np.ndarray, high: Channels, transform: np.ndarray, blur: float
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """For each channel the gain and the offset that make the high-magnification image look like the
-    low one.
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlap:
+    """What both images show, the high-magnification one blurred like the other and on its pixels.
 
-    A robust straight line (soft L1) through the pixels of both, the high-magnification image being
-    blurred like the other.
+    Attributes
+    ----------
+    low, high : ndarray
+        float32, (channels, y, x).
+    mask : ndarray
+        bool, (y, x): where both show something.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    mask: np.ndarray
+
+
+def overlap_of(low: np.ndarray, high: Channels, transform: np.ndarray, blur: float) -> Overlap:
+    """Lay the high-magnification image on the pixels of the other.
 
     Parameters
     ----------
@@ -67,23 +78,30 @@ def intensities(
     mask = seen(transform, where, shape, max(1.0, blur) * ratio)
     if not mask.any():
         mask = seen(transform, where, shape)
-    chosen = np.argwhere(mask)
-    chosen = chosen[:: max(1, len(chosen) // _SAMPLES)]
-    gains, offsets = [], []
-    for one, other in zip(low, high.values, strict=True):
-        like = warped(
+    alike = [
+        warped(
             ndimage.spline_filter(
-                blurred(other, math.hypot(blur, 0.3) * ratio), 3, np.float32, "mirror"
+                blurred(each, math.hypot(blur, 0.3) * ratio), 3, np.float32, "mirror"
             ),
             transform,
             where,
         )
-        y = one[where][tuple(chosen.T)].astype(np.float64)
-        x = like[tuple(chosen.T)].astype(np.float64)
-        gain, offset = _line(x, y)
-        gains.append(gain)
-        offsets.append(offset)
-    return tuple(gains), tuple(offsets)
+        for each in high.values
+    ]
+    return Overlap(low[:, *where], np.stack(alike), mask)
+
+
+def intensities(both: Overlap) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """For each channel the gain and the offset that make the high-magnification image look like the
+    low one: a robust straight line (soft L1) through the pixels of both.
+    """
+    chosen = np.argwhere(both.mask)
+    chosen = chosen[:: max(1, len(chosen) // _SAMPLES)]
+    lines = [
+        _line(*(each[tuple(chosen.T)].astype(np.float64) for each in (other, one)))
+        for one, other in zip(both.low, both.high, strict=True)
+    ]
+    return tuple(gain for gain, _ in lines), tuple(offset for _, offset in lines)
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

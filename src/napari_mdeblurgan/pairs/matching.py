@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
 from napari_mdeblurgan.pairs.pair_images import image_pairs
@@ -25,6 +26,7 @@ _MARK = re.compile(
 )
 STRONGER = frozenset("high hr highres sharp truth gt focus infocus in-focus".split())
 BETWEEN = re.compile(r"[\s_.\-()\[\]]+")
+_SEPARATOR = re.compile(r"\"?sep=([,;\t])\"?[,;\t]*", re.IGNORECASE)  # as spreadsheets write it
 _DIGITS = re.compile(r"(\d+)")
 _COLUMNS = ("low", "high", "name", "low_image", "high_image")
 
@@ -114,7 +116,8 @@ def read_table(path: str | Path) -> Matched:
     Of files that hold several images, columns low_image and high_image may name one; else all that
     have a namesake are taken.
 
-    The first row may name the columns, in any order. Comma, semicolon or tabulator.
+    The first row may name the columns, in any order. Comma, semicolon or tabulator, as a line such
+    as `sep=;` before it may say. Folders may be separated as on Windows.
 
     Raises
     ------
@@ -130,12 +133,11 @@ def read_table(path: str | Path) -> Matched:
         raise FileError(
             f"{path} cannot be read as a CSV ({error}); save it as text in UTF-8."
         ) from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = [
-        [field.strip() for field in row]
-        for row in csv.reader(text.splitlines(), delimiter=delimiter)
-    ]
-    numbered = [(number, row) for number, row in enumerate(rows, 1) if any(row)]
+    lines = text.splitlines()
+    told = _SEPARATOR.fullmatch(lines[0]) if lines else None
+    delimiter = told[1] if told else max(",;\t", key=text.partition("\n")[0].count)
+    rows = [[field.strip() for field in row] for row in csv.reader(lines, delimiter=delimiter)]
+    numbered = [(at, row) for at, row in enumerate(rows, 1) if any(row) and not (told and at == 1)]
     columns = {"low": 0, "high": 1, "name": 2}
     if numbered and {"low", "high"} <= {field.lower() for field in numbered[0][1]}:
         columns = {
@@ -150,7 +152,7 @@ def read_table(path: str | Path) -> Matched:
         if not {"low", "high"} <= given.keys():
             left_out.append(f"Row {number} of {path.name} does not name two files.")
             continue
-        low, high = (path.parent / given[side] for side in ("low", "high"))
+        low, high = (_named(given[side], path.parent) for side in ("low", "high"))
         if missing := [each for each in (low, high) if not each.exists()]:
             left_out.append(
                 f"Row {number} of {path.name} names {missing[0]}, which does not exist."
@@ -164,6 +166,12 @@ def read_table(path: str | Path) -> Matched:
     names = unique([name for name, *_ in found])
     pairs = tuple(PairFiles(name, *row[1:]) for name, row in zip(names, found, strict=True))
     return image_pairs(pairs, left_out)
+
+
+def _named(name: str, folder: Path) -> Path:
+    """The file that a table names, which may have been written on Windows."""
+    path = folder / at_home(name)
+    return path if path.exists() or "\\" not in name else folder / name.replace("\\", "/")
 
 
 def keys(path: Path) -> tuple[str, str, str]:

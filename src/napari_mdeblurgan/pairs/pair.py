@@ -197,6 +197,8 @@ class RegisteredPair:
     truth : str
         A digest of the whole high-magnification image, by which it is known in other pairs; empty
         for planes of a stack.
+    source : str
+        The same of the low-magnification image.
     """
 
     name: str
@@ -213,6 +215,7 @@ class RegisteredPair:
     registration: Registration
     stack: str = ""
     truth: str = ""
+    source: str = ""
 
     @property
     def channels(self) -> int:

@@ -8,7 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from napari_mdeblurgan.pairs.affine import affine
-from napari_mdeblurgan.pairs.cutting import Channels, cut_pair, intensities
+from napari_mdeblurgan.pairs.channel_order import (
+    channel_fits,
+    in_the_order_of,
+    other_order,
+    unlike_channels,
+)
+from napari_mdeblurgan.pairs.cutting import Channels, cut_pair, intensities, overlap_of
 from napari_mdeblurgan.pairs.found import (
     SHARPER_IS_LOW,
     SWAPPED,
@@ -84,6 +90,7 @@ def register_images(
             f"{pair.name}: the high-magnification image is a result of this program and no truth "
             "to learn from; take what the stronger objective has seen."
         )
+    pair = replace(pair, high=in_the_order_of(pair.low, pair.high))
     given = magnification(pair, objectives, ratio)
     check_scale(given, scale, pair.name)
     low, high = _channels(pair.low, pair.name), _channels(pair.high, pair.name)
@@ -114,7 +121,8 @@ def register_images(
         kind = SwappedError if hint == SWAPPED else PairError
         raise kind(f"{pair.name}: {hint or TOO_LITTLE}")
     fit = found.alignment.fit
-    gain, offset = intensities(low.values, high, fit.transform, fit.blur)
+    both = overlap_of(low.values, high, fit.transform, fit.blur)
+    gain, offset = intensities(both)
     registration = Registration(
         transform=fit.transform,
         kind=found.alignment.kind,
@@ -129,6 +137,10 @@ def register_images(
         overlap=_overlap(fit.transform, low.values.shape[1:], high.values.shape[1:]),
     )
     reasons = found.reasons
+    if not reasons and len(gain) > 1:
+        fits = channel_fits(both)
+        reasons = tuple(filter(None, [other_order(fits)]))
+        warnings += [] if pair.low.rgb or reasons else unlike_channels(fits, pair.low.channel_names)
     if not reasons and min(gain) <= 0:
         reasons = (
             "What is bright in one image is dark in the other; take both with the same contrast "
@@ -136,7 +148,7 @@ def register_images(
         )
     if not reasons and is_same(given) and sharper_one_is_low(*planes, found):
         reasons = (SHARPER_IS_LOW,)
-    elif reasons and (hint := misplaced(*planes, given)):
+    elif found.reasons and (hint := misplaced(*planes, given)):
         reasons = (hint, *reasons)
     swapped = reasons[:1] in ((SWAPPED,), (SHARPER_IS_LOW,))
     registration = replace(registration, accepted=not reasons, reasons=reasons, swapped=swapped)
@@ -149,8 +161,13 @@ def register_images(
     return replace(
         registered,
         registration=replace(registration, warnings=tuple(warnings)),
-        truth=hashlib.blake2b(high.values.data, digest_size=16).hexdigest(),
+        truth=_digest(high.values),
+        source=_digest(low.values),
     )
+
+
+def _digest(values: np.ndarray) -> str:
+    return hashlib.blake2b(values.data, digest_size=16).hexdigest()
 
 
 def _in_memory(image: Micrograph, name: str) -> Micrograph:
