@@ -126,8 +126,11 @@ def test_a_table_names_the_files(tmp_path: Path, text: str) -> None:
 
 def test_a_table_may_separate_folders_as_windows_does(tmp_path: Path) -> None:
     fill(tmp_path, "day 1/a.tif", "day 1/b.tif")
-    (tmp_path / "pairs.csv").write_text("low;high\nday 1\\a.tif;.\\day 1\\b.tif\n")
+    (tmp_path / "pairs.csv").write_text(
+        "low;high\nday 1\\a.tif;.\\day 1\\b.tif\nday 1\\a.tif;C:\\data\\c.tif\n"
+    )
     found = read_table(tmp_path / "pairs.csv")
+    assert "C:\\data\\c.tif, which does not exist" in found.left_out[0]
     assert together(found) == [("a", "a.tif", "b.tif")]
     assert found.pairs[0].low == tmp_path / "day 1/a.tif"
 

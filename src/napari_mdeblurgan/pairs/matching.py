@@ -170,8 +170,8 @@ def read_table(path: str | Path) -> Matched:
 
 def _named(name: str, folder: Path) -> Path:
     """The file that a table names, which may have been written on Windows."""
-    path = folder / at_home(name)
-    return path if path.exists() or "\\" not in name else folder / name.replace("\\", "/")
+    path, other = folder / at_home(name), folder / name.replace("\\", "/")
+    return other if other.exists() and not path.exists() else path
 
 
 def keys(path: Path) -> tuple[str, str, str]:
