@@ -22,7 +22,7 @@ class FileError(MdeblurganError):
 
 
 class NoSuchImage(FileError):
-    """A file that has no image of the name that was asked for."""
+    """A path that names no image, or a file that has none of the name that was asked for."""
 
 
 class Unassessed(FileError):
@@ -49,6 +49,10 @@ class TrainingError(MdeblurganError):
 
 class ExportError(MdeblurganError):
     """A model that cannot be exported or imported as it was asked for."""
+
+
+class ImportMisused(ExportError):
+    """A path that names no package, or a name that an imported model cannot have."""
 
 
 class NoTorch(MdeblurganError):

@@ -95,7 +95,10 @@ def test_an_imported_model_is_listed_and_used_by_name(run, model: Path, tmp_path
 
 def test_a_package_that_cannot_be_imported_is_said_in_one_line(run, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"nothing")
+    (tmp_path / "c.safetensors").write_bytes(b"nothing")
     for path, code, words in (
+        (tmp_path, 2, "is a folder"),
+        (tmp_path / "c.safetensors", 2, "a model by itself"),
         (tmp_path / "a.zip", 1, "no archive"),
         (tmp_path / "b.zip", 2, "does not exist"),
     ):

@@ -121,6 +121,32 @@ def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> 
         assert warning.startswith(f"{told} NaN or infinite")
 
 
+@pytest.mark.parametrize("region", [None, ((300, 500), (0, 400))])
+def test_missing_pixels_of_a_lazy_image_are_told(
+    tiny_model: Models, region: tuple[tuple[int, int], tuple[int, int]] | None
+) -> None:
+    image = np.random.default_rng(0).normal(size=(3, 700, 400)).astype(np.float32)
+    image[1, 400, 100:104] = np.nan
+    (told,) = make_plan(image, tiny_model().card, region=region).warnings
+    lazy = planning(da.from_array(image), tiny_model().card, region=region)
+    assert finished(lazy).warnings == (told,)
+
+
+def test_missing_pixels_of_a_large_lazy_image_are_told_where_it_is_looked_at(
+    tiny_model: Models,
+) -> None:
+    image = np.random.default_rng(0).normal(size=(2000, 3000)).astype(np.float32)
+    image[:, ::4] = np.inf
+    (told,) = finished(planning(da.from_array(image, 1000), tiny_model().card)).warnings
+    assert told.startswith("Some 25 % of the values are NaN or infinite, as a few places show")
+    lazy, corner = da.from_array(image, 1000), ((1970, 2000), (2970, 3000))
+    (told,) = finished(planning(lazy, tiny_model().card, region=corner)).warnings
+    assert told.startswith("210 values (23 %) are NaN or infinite")
+    whole = np.zeros((2000, 3000), np.float32)
+    whole[1] = 1
+    assert finished(planning(da.from_array(whole, 1000), tiny_model().card)).warnings == ()
+
+
 def test_planning_copies_no_stack_that_lies_across_memory(tiny_model: Models) -> None:
     stack = np.zeros((40, 20, 256, 256), np.uint16).swapaxes(0, 1)
     tracemalloc.start()

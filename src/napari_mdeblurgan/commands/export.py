@@ -15,7 +15,7 @@ from napari_mdeblurgan.commands.common import (
     check_source_path,
     one_line_errors,
 )
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, ImportMisused
 from napari_mdeblurgan.exclusive import claimed
 
 _PACKAGE, GRAPH = ".zip", ".onnx"
@@ -111,7 +111,8 @@ def import_model(
         check_source_path(package)
         from napari_mdeblurgan.export.importing import import_package
 
-        called, path = import_package(package, name, overwrite=overwrite)
+        with as_wrong_use(ImportMisused):
+            called, path = import_package(package, name, overwrite=overwrite)
         print(f"{called}: {path}")
 
 

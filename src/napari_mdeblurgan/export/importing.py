@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_mdeblurgan.atomic import NO_SPACE, replacing, temporary_folder
-from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.errors import ExportError, ImportMisused
 from napari_mdeblurgan.exclusive import claimed
 from napari_mdeblurgan.folders import at_home, no_file
 from napari_mdeblurgan.model import (
@@ -59,9 +59,10 @@ def import_package(
 
     Raises
     ------
+    ImportMisused
+        If there is no such archive, or the name cannot be used.
     ExportError
-        If there is no such archive, it is damaged or made to do harm, it holds no model, or the
-        name cannot be used.
+        If it is damaged or made to do harm, or holds no model.
     ModelError
         If the model in it is refused.
     FileError
@@ -87,9 +88,9 @@ def import_package(
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive; whatever is wrong with it becomes one sentence."""
     if kind := no_file(path):
-        raise ExportError(f"{path} is {kind} and no file; name the .zip that was exported.")
+        raise ImportMisused(f"{path} is {kind} and no file; name the .zip that was exported.")
     if path.suffix.lower() == SUFFIX:
-        raise ExportError(
+        raise ImportMisused(
             f"{path.name} is a model by itself and no package; copy it into {user_model_folder()}, "
             "or name it by its path."
         )
@@ -97,9 +98,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except FileNotFoundError:
-        raise ExportError(f"There is no file {path}; check its name.") from None
+        raise ImportMisused(f"There is no file {path}; check its name.") from None
     except IsADirectoryError:
-        raise ExportError(f"{path} is a folder; name the .zip that was exported.") from None
+        raise ImportMisused(f"{path} is a folder; name the .zip that was exported.") from None
     except (
         zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
         UnicodeError,
@@ -179,17 +180,17 @@ def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: 
 
 def _target(name: str, overwrite: bool) -> Path:
     if not is_safe_name(name):
-        raise ExportError(
+        raise ImportMisused(
             f"{name[:60]!r} cannot be a model's name; choose one of letters, digits, spaces and . "
             "+ - _ ( )."
         )
     if (BUNDLED_FOLDER / f"{name}{SUFFIX}").exists():
-        raise ExportError(
+        raise ImportMisused(
             f"A model called {name} comes with the plugin; choose another name with --name."
         )
     target = user_model_folder() / f"{name}{SUFFIX}"
     if target.exists() and not overwrite:
-        raise ExportError(
+        raise ImportMisused(
             f"There is a model called {name} already; choose another with --name, or add "
             "--overwrite."
         )

@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import ImageError, ModelError, in_code
-from napari_mdeblurgan.restoration.intensity import Window, bounds
+from napari_mdeblurgan.restoration.arrays import is_lazy, read
+from napari_mdeblurgan.restoration.intensity import SPOT_EDGE, SPOTS, Window, bounds, spots
 from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
@@ -301,25 +302,43 @@ def given_windows(
     )
 
 
-def look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[str, ...]:
-    """A warning if some pixels of the region are NaN or infinite."""
+def look_for_missing(image: Any, leading: int, region: Region) -> tuple[str, ...]:
+    """A warning if some pixels of the region are NaN or infinite; a lazy image that is larger than
+    a few spots is looked at there.
+    """
     if image.dtype.kind != "f":
         return ()
-    area = tuple(slice(start, stop) for start, stop in region)
+    area = (*(slice(None) for _ in range(leading)), *(slice(*each) for each in region))
+    edges = tuple(stop - start for start, stop in region)
+    shape = (*image.shape[:leading], *edges, *image.shape[leading + 2 :])
+    whole = not is_lazy(image) or math.prod(shape[: leading + 2]) <= SPOTS * SPOT_EDGE**2
+    parts: Iterable[np.ndarray]
+    if whole:
+        planes = read(image, area) if is_lazy(image) else image[area]
+        parts = (planes[index] for index in np.ndindex(*shape[:leading]))
+    else:
+        squares = spots(shape, len(shape) - leading)
+        parts = (read(image, (*spot[:-2], *_within(region, spot[-2:]))) for spot in squares)
     missing = total = 0
-    for index in np.ndindex(*image.shape[:leading]):
-        plane = image[(*index, *area)]
-        missing += plane.size - int(np.count_nonzero(np.isfinite(plane)))
-        total += plane.size
-    if missing in (0, total):
+    for part in parts:
+        missing += part.size - int(np.count_nonzero(np.isfinite(part)))
+        total += part.size
+    if missing == 0 or (whole and missing == total):
         return ()
-    share = f"({100 * missing / total:.2g} %)"
-    they = (
-        f"1 value {share} is NaN or infinite; it is"
-        if missing == 1
-        else f"{missing} values {share} are NaN or infinite; they are"
-    )
+    share = f"{100 * missing / total:.2g} %"
+    if not whole:
+        they = f"Some {share} of the values are NaN or infinite, as a few places show; they are"
+    elif missing == 1:
+        they = f"1 value ({share}) is NaN or infinite; it is"
+    else:
+        they = f"{missing} values ({share}) are NaN or infinite; they are"
     return (f"{they} NaN in the result, and the pixels beside that are guesses.",)
+
+
+def _within(region: Region, square: Sequence[Any]) -> list[slice]:
+    """Where a square of a region lies in the image."""
+    spans = zip(region, square, strict=True)
+    return [slice(start + each.start, min(start + each.stop, end)) for (start, end), each in spans]
 
 
 def check_result_memory(

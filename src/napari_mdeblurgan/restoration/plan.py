@@ -325,8 +325,6 @@ def planning(
         check_result_memory(shape, leading, area, factor, dtype)
     windows = given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
     doubts = look_for_channels_last(shape, colour)
-    if not is_lazy(image):
-        doubts += look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     unknown = softness_at(card, factor, binning)
@@ -354,6 +352,8 @@ def planning(
         windows = yield from measuring(
             image if whole is None else as_array(whole), colour, window_axes
         )
+    if read_lazy or not is_lazy(image):
+        doubts += look_for_missing(image, leading, area)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.errors import FileError, MdeblurganError, NoSuchImage
 from napari_mdeblurgan.folders import no_file
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_terminal
@@ -58,8 +58,8 @@ def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     grey, and shown so),
     inverted greys ("white is zero") are turned the right way round within their bits, colours that
     are multiplied by opacity are divided by it, and signed numbers of ImageJ are signed. OME-Zarr
-    0.4 and 0.5: the full resolution. PNG and JPEG are turned as their EXIF orientation says; 16-bit
-    grey stays 16-bit, 1-bit becomes bool, CMYK becomes RGB, and so does a palette that is not of
+    0.4 and 0.5: the full resolution. PNG and JPEG are turned as their EXIF orientation says; 16 bits
+    stay 16 bits, 1-bit becomes bool, CMYK becomes RGB, and so does a palette that is not of
     greys alone. A print resolution is taken for a pixel size only where it cannot be a screen's,
     printer's or scanner's.
 
@@ -251,11 +251,11 @@ def check_source(path: Path) -> None:
 
     Raises
     ------
-    FileError
+    NoSuchImage
         If it does.
     """
     if kind := no_file(path):
-        raise FileError(f"{path} is {kind} and no image file; name a file.")
+        raise NoSuchImage(f"{path} is {kind} and no image file; name a file.")
 
 
 def _format(path: Path) -> FileFormat:
@@ -267,13 +267,13 @@ def _format(path: Path) -> FileFormat:
         if is_image_folder(path):
             return ZARR_FORMAT
         if path.suffix.lower() in ZARR_FORMAT.endings:
-            raise FileError(f"{path} is a folder without zarr in it; copy it again.")
-        raise FileError(f"{path} is a folder; name an image file in it.")
+            raise NoSuchImage(f"{path} is a folder without zarr in it; copy it again.")
+        raise NoSuchImage(f"{path} is a folder; name an image file in it.")
     found = format_of(path)
     if path.name.lower().endswith(".companion.ome"):
-        raise FileError(f"{path} describes the OME-TIFF files beside it; name one of these.")
+        raise NoSuchImage(f"{path} describes the OME-TIFF files beside it; name one of these.")
     if found is None:
-        raise FileError(
+        raise NoSuchImage(
             f"{path} is not of a kind that is read ({', '.join(readable())}); save it as .tif or "
             ".png."
         )
@@ -284,7 +284,7 @@ def _format(path: Path) -> FileFormat:
     if instead:
         raise FileError(f"{path} is {instead}.")
     if found is ZARR_FORMAT:
-        raise FileError(f"{path} is a file, but zarr is a folder; unpack it first.")
+        raise NoSuchImage(f"{path} is a file, but zarr is a folder; unpack it first.")
     return found
 
 

@@ -23,6 +23,7 @@ from napari_mdeblurgan.storage.geometry import (
     size_from_density,
 )
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.orientations import SIDEWAYS, UPRIGHT, upright
 from napari_mdeblurgan.storage.pillow import (
     PNG_LEVEL,
     PNG_SIGNATURE,
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 _FIRST = "0"  # what the first picture is called
-_ORIENTATION, _UPRIGHT, _SIDEWAYS = 0x0112, 1, (5, 6, 7, 8)  # a tag of EXIF, and some of its values
+_ORIENTATION = 0x0112  # a tag of EXIF
+_OPAQUE = 2**16 - 1  # of 16 bits
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
@@ -46,12 +48,9 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     Raises
     ------
     FileError
-        If it is none of them, asks for absurd memory, or is a 16-bit colour PNG, which could only
-        be read with a loss.
+        If it is none of them, asks for absurd memory, or is an animation in colours of 16 bits,
+        which could only be read with a loss.
     """
-    from PIL import ImageOps
-
-    _refuse_deep_colour(path)
     _check_sums(path)
     with opened_picture(path) as file, whole_pictures():
         check_picture(path, file.size)
@@ -59,10 +58,13 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         number = names[chosen(path, names, image)]
         if number != _FIRST:
             file.seek(int(number))
-        info, orientation = dict(file.info), _orientation(file)
-        data = _pixels(file if orientation == _UPRIGHT else ImageOps.exif_transpose(file))
+        bits, colours = _png_bits(path)
+        orientation = _orientation(file)
+        data = _deep_pixels(path, len(names)) if bits > 8 and colours else _pixels(file, bits)
         remarks = _remarks(path, file, data)
-    geometry = _geometry(info, orientation in _SIDEWAYS)
+        geometry = _geometry(file.info, orientation in SIDEWAYS)
+    if orientation != UPRIGHT:
+        data = upright(data, orientation)
     return Micrograph(
         data,
         "YXS" if data.ndim == 3 else "YX",
@@ -112,15 +114,19 @@ def _size(path: Path, number: int) -> tuple[int, int] | None:
 def _orientation(file: PILImage) -> int:
     """Which way up a picture is, as EXIF counts it; upright where it does not tell, or garbled."""
     try:
-        return int(file.getexif().get(_ORIENTATION, _UPRIGHT))
+        return int(file.getexif().get(_ORIENTATION, UPRIGHT))
     except (OSError, SyntaxError, TypeError, ValueError, struct.error):
-        return _UPRIGHT
+        return UPRIGHT
 
 
-def _pixels(image: PILImage) -> np.ndarray:
-    """Pixels of a PIL image: (y, x) bool, uint8 or uint16, or (y, x, 3 or 4) uint8."""
+def _pixels(image: PILImage, bits: int) -> np.ndarray:
+    """Pixels of a PIL image: (y, x) bool, uint8 or uint16, or (y, x, 3 or 4) uint8; of a PNG with
+    so many bits.
+    """
     mode = image.mode
     if mode in ("1", "L") and "transparency" in image.info:  # of one grey
+        if mode == "L":  # Pillow spreads the greys of 2 and 4 bits over 8, but not this one
+            image.info["transparency"] *= 255 // (2**bits - 1)
         image, mode = image.convert("LA"), "LA"
     if mode in ("1", "L", "RGB", "RGBA"):
         if "transparency" in image.info and mode == "RGB":
@@ -140,7 +146,8 @@ def _pixels(image: PILImage) -> np.ndarray:
 
 def _remarks(path: Path, image: PILImage, data: np.ndarray) -> tuple[str, ...]:
     """A sentence where pixels are transparent that 16-bit greys cannot show so."""
-    hidden = image.info.get("transparency") if data.dtype == np.uint16 else None
+    deep_greys = data.ndim == 2 and data.dtype == np.uint16
+    hidden = image.info.get("transparency") if deep_greys else None
     if hidden is None or not (data == hidden).any():
         return ()
     return (f"{path.name} calls pixels of the value {hidden} transparent; they are shown as grey.",)
@@ -172,18 +179,32 @@ def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:
     )
 
 
-def _refuse_deep_colour(path: Path) -> None:
+def _deep_pixels(path: Path, pictures: int) -> np.ndarray:
+    """Pixels of a PNG in colours, or greys with opacity, of 16 bits, which Pillow would halve:
+    (y, x) or (y, x, 3 or 4) uint16.
+    """
+    from imagecodecs import png_decode
+
+    if pictures > 1:
+        raise FileError(
+            f"{path} is an animation in colours of 16 bits, of which 8 would be lost; save its "
+            "pictures as TIFF."
+        )
+    data: np.ndarray = png_decode(path.read_bytes())
+    if data.shape[-1] > 2:
+        return data
+    return data[..., 0] if (data[..., 1] == _OPAQUE).all() else data[..., [0, 0, 0, 1]]
+
+
+def _png_bits(path: Path) -> tuple[int, bool]:
+    """Of how many bits each number of a PNG is, and whether there are several for a pixel; 8 of any
+    other file.
+    """
     with path.open("rb") as file:
         header = file.read(26)
-    if (
-        header.startswith(PNG_SIGNATURE)
-        and len(header) == 26
-        and header[24] == 16
-        and header[25] != 0
-    ):
-        raise FileError(
-            f"{path} is a colour PNG of 16 bits, of which 8 would be lost; save it as TIFF."
-        )
+    if not header.startswith(PNG_SIGNATURE):
+        return 8, False
+    return header[24], header[25] != 0
 
 
 def _check_sums(path: Path) -> None:

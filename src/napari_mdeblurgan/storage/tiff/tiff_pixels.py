@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.storage.lazy_arrays import by_block, transposed
+from napari_mdeblurgan.storage.orientations import SIDEWAYS, UPRIGHT, upright
 from napari_mdeblurgan.storage.tiff.tiff_imagej import SIGNED_OFFSET, is_signed
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ TABLES = (
     "imagej",
     "ome",
 )  # dialects in which a palette, or white-is-zero, is but a way to show greys
-UPRIGHT = (
-    1  # values of the tag Orientation, and which of them mirror an image once it stands upright
-)
-SIDEWAYS, BOTTOM_UP, RIGHT_TO_LEFT = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 SLAB_PIXELS = 2**22
 
 
@@ -78,7 +75,7 @@ def arranged_pixels(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, 
     if data.dtype.kind == "f" and "GDAL_NODATA" in page.tags:
         data = by_block(_without, data, page.nodata)
     if is_turned(series):
-        data = _upright(data, axes, series)
+        data = upright(data, _orientation(series), axes.index("Y"))
     if "S" in axes and (samples not in (3, 4) or greys):
         letter = "Q" if "C" in axes else "C"
         data = transposed(
@@ -103,18 +100,6 @@ def is_on_its_side(series: TiffPageSeries) -> bool:
 def _orientation(series: TiffPageSeries) -> int:
     value = series.keyframe.tags.valueof("Orientation", UPRIGHT)
     return int(value) if value in range(1, 9) else UPRIGHT
-
-
-def _upright(data: Any, axes: str, series: TiffPageSeries) -> Any:
-    orientation, y, x = _orientation(series), axes.index("Y"), axes.index("X")
-    if orientation in SIDEWAYS:
-        order = list(range(data.ndim))
-        order[y], order[x] = x, y
-        data = transposed(data, order)
-    for axis, mirrored in ((y, orientation in BOTTOM_UP), (x, orientation in RIGHT_TO_LEFT)):
-        if mirrored:
-            data = data[(slice(None),) * axis + (slice(None, None, -1),)]
-    return data
 
 
 def _in_native_order(data: np.ndarray) -> np.ndarray:
