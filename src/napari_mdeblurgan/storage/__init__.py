@@ -58,8 +58,8 @@ def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     grey, and shown so),
     inverted greys ("white is zero") are turned the right way round within their bits, colours that
     are multiplied by opacity are divided by it, and signed numbers of ImageJ are signed. OME-Zarr
-    0.4 and 0.5: the full resolution. PNG and JPEG are turned as their EXIF orientation says; 16 bits
-    stay 16 bits, 1-bit becomes bool, CMYK becomes RGB, and so does a palette that is not of
+    0.4 and 0.5: the full resolution. PNG and JPEG are turned as their EXIF orientation says; 16
+    bits stay 16, 1-bit becomes bool, CMYK becomes RGB, and so does a palette that is not of
     greys alone. A print resolution is taken for a pixel size only where it cannot be a screen's,
     printer's or scanner's.
 
