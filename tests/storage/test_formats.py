@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import listed_images, open_image
 from napari_mdeblurgan.storage.formats import FileFormat, formats, readable
+from napari_mdeblurgan.storage.not_read import remedy
 
 ROOT = Path(__file__).parents[2]
 WITH_LIBRARY = [each for each in formats() if each.package]
@@ -73,3 +74,28 @@ def test_napari_is_told_of_every_format_that_it_cannot_read_itself() -> None:
 def test_the_documentation_names_every_format(one: FileFormat) -> None:
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
     assert all(f"`{ending}`" in text or f"{one.title}," in text for ending in one.endings)
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("a.vsi", "save it as OME-TIFF, which keeps its pixel sizes"),
+        ("A.IMS", "save it as OME-TIFF, which keeps its pixel sizes"),
+        ("a.nd", "name one of the .stk or .tif files beside it"),
+        ("a.npy", "write what it holds as TIFF in Python"),
+        ("a.ome.zarr.zip", "unpack it first"),
+        ("a.tif.gz", "unpack it first"),
+        ("a.gif", "save it as .tif or .png"),
+        ("vsi", "save it as .tif or .png"),
+    ],
+)
+def test_what_to_do_with_a_file_that_is_not_read_is_told(
+    name: str, mend: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(FileError, match=rf"is not of a kind that is read \(.*\); .*{mend}"):
+        open_image(tmp_path / name)
+
+
+def test_no_format_that_is_read_has_a_mend_for_one_that_is_not() -> None:
+    assert {remedy(f"a{ending}") for ending in readable()} == {remedy("a")}

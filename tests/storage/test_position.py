@@ -193,6 +193,31 @@ def test_an_ome_tiff_lies_where_the_stage_was_at_its_first_plane(
         assert read_image(tmp_path / name).position == pytest.approx(image.position)
 
 
+@pytest.mark.parametrize(
+    ("place", "unit", "spacing"),
+    [
+        ("7.5", "µm", {"Z": 1.5}),
+        ("10", "µm", {"Z": -1.0}),
+        ("9", "µm", {}),
+        ("7", "reference frame", {}),
+        ("nan", "µm", {}),
+    ],
+)
+def test_places_of_the_stage_tell_the_distance_of_planes_where_nothing_else_does(
+    tmp_path: Path, place: str, unit: str, spacing: dict[str, float]
+) -> None:
+    told = STAGE.replace('PhysicalSizeZ="2"', "").format(place=place, unit=unit).encode()
+    pixels = np.zeros((2, 30, 40), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack"
+    )
+    image = read_image(tmp_path / "a.ome.tif")
+    assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5} | spacing)
+    for name in ("b.ome.tif", "b.tif"):
+        write_image(tmp_path / name, image)
+        assert read_image(tmp_path / name).pixel_size == pytest.approx(image.pixel_size)
+
+
 STAMPS = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">
 <Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="40" SizeY="30" SizeZ="1"
 SizeC="2" SizeT="3" {told}><Channel ID="Channel:0" SamplesPerPixel="1"/>

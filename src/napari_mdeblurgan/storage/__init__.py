@@ -19,6 +19,7 @@ from napari_mdeblurgan.plain_text import for_terminal
 from napari_mdeblurgan.stand_ins import LONGEST_START, stand_in
 from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.not_read import remedy
 from napari_mdeblurgan.storage.several import (
     FileImage,
     ImageList,
@@ -274,8 +275,7 @@ def _format(path: Path) -> FileFormat:
         raise NoSuchImage(f"{path} describes the OME-TIFF files beside it; name one of these.")
     if found is None:
         raise NoSuchImage(
-            f"{path} is not of a kind that is read ({', '.join(readable())}); save it as .tif or "
-            ".png."
+            f"{path} is not of a kind that is read ({', '.join(readable())}); {remedy(path.name)}."
         )
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -65,10 +66,12 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     steps = {}
     for axis in "XYZ":
         size = _number(chosen.get(f"PhysicalSize{axis}"))
+        unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
+        if axis == "Z" and not is_scale(size):
+            size, unit = _spacing(chosen)
         begin = position.get(axis) if isinstance(position, dict) else None
         if is_size(size) or (axis == "Z" and is_scale(size)):  # of a stack taken downwards
             sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
-            unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
             own_begin = float(begin) if is_scale(begin) else 0.0
             steps[axis] = AxisStep(
                 sign * size, unit, own_begin if own else _in_unit(stage.get(axis), unit)
@@ -144,11 +147,30 @@ def _time_step(pixels: ElementTree.Element) -> float:
     told = _seconds(pixels, "TimeIncrement")
     if is_size(told):
         return told
-    stamps: dict[float, float] = {}  # of the first plane of each image
+    return _mean_step(pixels, "T", lambda plane: _seconds(plane, "DeltaT"))
+
+
+def _spacing(pixels: ElementTree.Element) -> tuple[float, str]:
+    """From slice to slice, the mean of what the places of the stage tell, and its unit; not a
+    number where they tell none.
+    """
+    stage = _stage(pixels)
+    if "Z" not in stage:
+        return math.nan, ""
+    return _mean_step(pixels, "Z", lambda plane: _number(plane.get("PositionZ"))), stage["Z"][1]
+
+
+def _mean_step(
+    pixels: ElementTree.Element, axis: str, told: Callable[[ElementTree.Element], float]
+) -> float:
+    """What planes tell of themselves, from one to the next along an axis; not a number where there
+    is but one.
+    """
+    values: dict[float, float] = {}  # of the first plane at each index
     for plane in sorted(pixels.findall("{*}Plane"), key=_place):
-        stamps.setdefault(_number(plane.get("TheT")), _seconds(plane, "DeltaT"))
-    first, last = (edge(stamps, default=0.0) for edge in (min, max))
-    return (stamps[last] - stamps[first]) / (last - first) if last > first else math.nan
+        values.setdefault(_number(plane.get(f"The{axis}")), told(plane))
+    first, last = (edge(values, default=0.0) for edge in (min, max))
+    return (values[last] - values[first]) / (last - first) if last > first else math.nan
 
 
 def _seconds(element: ElementTree.Element, name: str) -> float:
