@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 import yaml
 from packaging.requirements import Requirement
+from PIL import Image
 
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, NoSuchImage
 from napari_mdeblurgan.storage import listed_images, open_image
 from napari_mdeblurgan.storage.formats import FileFormat, formats, readable
 from napari_mdeblurgan.storage.not_read import remedy
@@ -99,3 +103,33 @@ def test_what_to_do_with_a_file_that_is_not_read_is_told(
 
 def test_no_format_that_is_read_has_a_mend_for_one_that_is_not() -> None:
     assert {remedy(f"a{ending}") for ending in readable()} == {remedy("a")}
+
+
+def _picture(pixels: np.ndarray, ending: str) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, {"jpg": "JPEG", "png": "PNG"}[ending])
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "ending"),
+    [
+        ("tif", "a.png", ".tif"),
+        ("tif", "a.czi", ".tif"),
+        ("btf", "a.nd2", ".tif"),
+        ("png", "a.tif", ".png"),
+        ("jpg", "a.lsm", ".jpg"),
+    ],
+)
+def test_what_a_file_holds_is_told_where_its_name_says_otherwise(
+    content: str, name: str, ending: str, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30), np.uint8)
+    if content in ("tif", "btf"):
+        tifffile.imwrite(tmp_path / name, pixels, bigtiff=content == "btf")
+    else:
+        (tmp_path / name).write_bytes(_picture(pixels, content))
+    with pytest.raises(NoSuchImage, match=rf"than its name says; .* ends in \{ending}\.$"):
+        open_image(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / f"b{ending}")
+    assert open_image(tmp_path / f"b{ending}").data.shape == pixels.shape

@@ -17,7 +17,13 @@ from napari_mdeblurgan.folders import no_file
 from napari_mdeblurgan.outputs import local_path
 from napari_mdeblurgan.plain_text import for_terminal
 from napari_mdeblurgan.stand_ins import LONGEST_START, stand_in
-from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
+from napari_mdeblurgan.storage.formats import (
+    ZARR_FORMAT,
+    FileFormat,
+    ending_by_content,
+    format_of,
+    readable,
+)
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.not_read import remedy
 from napari_mdeblurgan.storage.several import (
@@ -280,9 +286,14 @@ def _format(path: Path) -> FileFormat:
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
     with path.open("rb") as file:
-        instead = stand_in(file.read(LONGEST_START))
-    if instead:
+        start = file.read(LONGEST_START)
+    if instead := stand_in(start):
         raise FileError(f"{path} is {instead}.")
+    if ending := ending_by_content(start, found):
+        raise NoSuchImage(
+            f"{path} holds another kind of image than its name says; rename it, so that it ends in "
+            f"{ending}."
+        )
     if found is ZARR_FORMAT:
         raise NoSuchImage(f"{path} is a file, but zarr is a folder; unpack it first.")
     return found

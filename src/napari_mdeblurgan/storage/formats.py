@@ -26,6 +26,15 @@ from types import ModuleType
 from napari_mdeblurgan.errors import FileError
 
 EXTRA = "pip install 'napari-mdeblurgan[formats]'"
+# how files begin, and what the names of such end in
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+    b"II+\0": ".tif",
+    b"MM\0+": ".tif",
+}
 OME = r"(?:\.ome)?"  # what may stand before the ending of a name
 BIG_TIFF = (".btf", ".tf2", ".tf8")  # what OME-TIFF may end in beside .tif
 
@@ -178,6 +187,24 @@ def format_of(path: Path) -> FileFormat | None:
     where that is of none.
     """
     return _by_ending().get(path.suffix.lower())
+
+
+def ending_by_content(start: bytes, named: FileFormat) -> str | None:
+    """What the name of a file that begins so should end in, where another format of this package
+    reads it than the one that it is named after; else None.
+
+    Parameters
+    ----------
+    start : bytes
+        The first bytes of the file, 8 or more.
+    named : FileFormat
+        By the name of the file.
+    """
+    if not named.module.startswith(_ours("")):
+        return None
+    endings = (ending for begins, ending in _SIGNATURES.items() if start.startswith(begins))
+    found = next(endings, None)
+    return None if found is None or _by_ending()[found].module == named.module else found
 
 
 def is_readable(name: str) -> bool:
