@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import struct
-import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -73,7 +72,6 @@ def open_tiff_file(path: str | Path) -> TiffFile:
         raise
     if found:
         tif.__dict__["series"] = found  # a cached property: this is what everybody is given
-    weakref.finalize(tif, tif.filehandle.close)  # where it is read lazily, nobody else does
     return tif
 
 

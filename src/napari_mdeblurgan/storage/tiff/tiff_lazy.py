@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,9 +85,9 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
             path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place
         ), piece
     others = _others(series)
-    array = _decoder(str(path), index, others)
+    piece = _decoded(series).chunks
     check_compression(path, series)
-    size = math.prod(array.chunks) * dtype.itemsize
+    size = math.prod(piece) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
             f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit "
@@ -94,7 +95,7 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
         )
     return StoredArray(
         path, _decoder, (str(place), index, others), shape, dtype, stamp, place
-    ), array.chunks
+    ), piece
 
 
 def _others(series: TiffPageSeries) -> tuple[tuple[str, int, int], ...]:
@@ -113,9 +114,19 @@ def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: str) -> np.nd
 
 
 def _decoder(path: str, index: int, _others: tuple[tuple[str, int, int], ...] = ()) -> Any:
+    tif = open_tiff_file(path)
+    try:
+        series = tif.series[index]
+        array = _decoded(series)
+        check_pieces(Path(path), series.keyframe)
+    except BaseException:
+        tif.close()
+        raise
+    weakref.finalize(array, tif.close)  # at once: tifffile's own objects wait for the collector
+    return array
+
+
+def _decoded(series: TiffPageSeries) -> Any:
     import zarr
 
-    series = open_tiff_file(path).series[index]
-    store = series.aszarr(level=0)
-    check_pieces(Path(path), series.keyframe)
-    return zarr.open_array(store, mode="r")
+    return zarr.open_array(series.aszarr(level=0), mode="r")
