@@ -187,6 +187,15 @@ def test_an_interruption_while_writing_leaves_nothing(
     assert set(tmp_path.iterdir()) == before
 
 
+def test_a_report_is_drawn_whatever_window_matplotlib_was_told_to_draw_in(tmp_path: Path) -> None:
+    source, output, page = (tmp_path / name for name in ("a.tif", "b.tif", "b.html"))
+    write_image(source, Micrograph(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64), "YX"))
+    words = ["restore", source, output, "--model", "tiny-1-x2", "--report", page]
+    command = [sys.executable, "-m", "napari_mdeblurgan", *map(str, words)]
+    subprocess.run(command, check=True, env=os.environ | {"MPLBACKEND": "Qt4Agg"})
+    assert page.exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("signals_of_a_terminal")
 def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signal.Signals) -> None:

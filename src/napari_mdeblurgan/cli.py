@@ -54,6 +54,7 @@ TURNS = (
 def main() -> None:
     """Run the command line; ends in SystemExit."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # this process is ours alone
+    os.environ["MPLBACKEND"] = "agg"  # of one that is not there, matplotlib does not load at all
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", TURNS)
     sys.argv[1:] = map(_at_home, sys.argv[1:])

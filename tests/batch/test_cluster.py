@@ -267,6 +267,15 @@ def test_what_is_no_scheduler_is_told_at_once(
         assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize("port", [99999, -5, 0])
+def test_a_port_that_there_cannot_be_is_said_and_not_tried(port: int) -> None:
+    with (
+        pytest.raises(ClusterError, match=rf":{port} \(ports are numbers from 1 to 65,535\)"),
+        cluster.connected(f"tcp://127.0.0.1:{port}", None),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("address", ["nonsense", "foo://127.0.0.1:9", "tls://127.0.0.1:9", ""])
 def test_an_address_that_cannot_be_meant_is_said_and_no_client_is_left(
     address: str, monkeypatch: pytest.MonkeyPatch

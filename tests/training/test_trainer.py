@@ -5,6 +5,7 @@ resumed without a trace.
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +176,13 @@ def test_a_gradient_that_is_not_finite_stops_too(sampler: PatchSampler) -> None:
     next(broken.network.parameters()).register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(Diverged, match=r"in step 1 the gradient stopped being finite"):
         next(broken.run(sampler.batches()))
+
+
+def test_what_diverged_is_told_by_another_process_too() -> None:
+    error = Diverged(3, "gradient")
+    told = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert isinstance(told, Diverged)
+    assert str(told) == str(error)
 
 
 def test_the_average_follows_the_weights(sampler: PatchSampler) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import secrets
 import signal
 import sys
@@ -41,6 +42,7 @@ _HEARTBEAT_S = 0.5
 COUNT_EVERY_S = 2.0
 CONNECT_S = 20
 ANSWER_S = 5
+HIGHEST_PORT = 65_535
 _PACKAGE = "napari_mdeblurgan"
 LOST = "results so far are kept, so start the batch again"
 
@@ -151,6 +153,9 @@ def _check_scheduler(address: str) -> None:
 
     if dask.config.get("distributed.client.security-loader", None):
         return  # how to speak to that one, a client alone knows
+    port = re.search(r":(-?\d+)/?$", address)
+    if port and not 0 < int(port[1]) <= HIGHEST_PORT:  # tried again and again, as others are
+        raise _no_scheduler(address, f"ports are numbers from 1 to {HIGHEST_PORT:,}")
     asked = Thread(target=lambda: answer.put(_said(address)), daemon=True)  # beside any loop here
     answer: SimpleQueue[str] = SimpleQueue()
     asked.start()

@@ -16,6 +16,10 @@ class Diverged(TrainingError):
             "schedule.learning_rate, set run.precision to float32, or look for images with broken "
             "pixels."
         )
+        self._made_of = step, what
+
+    def __reduce__(self) -> tuple[type[Diverged], tuple[int, str]]:
+        return type(self), self._made_of  # not of the sentence, as errors are by themselves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
