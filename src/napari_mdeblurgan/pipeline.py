@@ -202,7 +202,6 @@ def making(
     that is asked, and assessed.
     """
     from napari_mdeblurgan.restoration.softened_result import softening
-    from napari_mdeblurgan.trust.assess import assessing
 
     image, plan, examinations = ready.image.data, ready.planned.plan, ready.planned.examinations
     bare, explanation, spread = yield from _restoring(image, plan, model, request)
@@ -211,6 +210,8 @@ def making(
         data = yield from map_steps(softening(bare, plan, request.softness), lambda _: Softening())
     found = None
     if request.assesses:
+        from napari_mdeblurgan.trust.assess import assessing
+
         yield Assessing()
         try:
             found = yield from assessing(

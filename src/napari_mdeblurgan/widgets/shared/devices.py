@@ -68,6 +68,7 @@ def _get_ready(model: str) -> None:
         import napari_mdeblurgan.pipeline
         import napari_mdeblurgan.restoration.engine
         import napari_mdeblurgan.restoration.made
+        import napari_mdeblurgan.restoration.micrographs
         import napari_mdeblurgan.restoration.softened_result
         import napari_mdeblurgan.trust.explanation  # noqa: F401
         from napari_mdeblurgan.model import load_model

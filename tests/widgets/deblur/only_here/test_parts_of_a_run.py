@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.deblur.map_layers import add_map
 from napari_mdeblurgan.widgets.runs.trust import KNOWN_TRUST
 from tests.widgets.deblur.only_here.dock import box, choose, names, press, whole_result
 
@@ -56,10 +57,9 @@ def test_every_part_has_a_verdict_and_maps_that_lie_on_it(
             assert error.data.shape == part.data.shape
             np.testing.assert_array_equal(np.isnan(part.data), np.isnan(error.data))
         for arguments in trusted.layers:
-            corner = np.asarray(arguments["translate"]) - np.asarray(arguments["scale"]) / 2
-            np.testing.assert_allclose(
-                corner, np.asarray(part.data_to_world((-0.5, -0.5))), atol=1e-9
-            )
+            shown = add_map(viewer, arguments, [part])
+            corner = shown.data_to_world((-0.5, -0.5))
+            np.testing.assert_allclose(corner, part.data_to_world((-0.5, -0.5)), atol=1e-9)
         trust.save_report(tmp_path / f"{number}.html", trusted, part.data)
         assert (tmp_path / f"{number}.html").stat().st_size > 1000
 
