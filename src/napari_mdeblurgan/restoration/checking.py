@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -302,9 +302,11 @@ def given_windows(
     )
 
 
-def look_for_missing(image: Any, leading: int, region: Region) -> tuple[str, ...]:
+def looking_for_missing(
+    image: Any, leading: int, region: Region
+) -> Generator[None, None, tuple[str, ...]]:
     """A warning if some pixels of the region are NaN or infinite; a lazy image that is larger than
-    a few spots is looked at there.
+    a few spots is looked at there. Yields after every part; closing it ends the work.
     """
     if image.dtype.kind != "f":
         return ()
@@ -323,6 +325,7 @@ def look_for_missing(image: Any, leading: int, region: Region) -> tuple[str, ...
     for part in parts:
         missing += part.size - int(np.count_nonzero(np.isfinite(part)))
         total += part.size
+        yield
     if missing == 0 or (whole and missing == total):
         return ()
     share = f"{100 * missing / total:.2g} %"

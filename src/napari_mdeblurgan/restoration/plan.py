@@ -26,7 +26,7 @@ from napari_mdeblurgan.restoration.checking import (
     given_windows,
     has_colours,
     look_for_channels_last,
-    look_for_missing,
+    looking_for_missing,
     per_axis,
 )
 from napari_mdeblurgan.restoration.colourless import FOR_GREY, check_colourless, seems_colourless
@@ -45,7 +45,7 @@ from napari_mdeblurgan.restoration.softness import (
     softening_margin,
 )
 from napari_mdeblurgan.restoration.tiling import GRID, Region, TileGrid
-from napari_mdeblurgan.steps import finished
+from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.storage.objective import Objective
 from napari_mdeblurgan.storage.ome_zarr.ome_zarr_layout import CHUNK_EDGE
 
@@ -288,7 +288,8 @@ def planning(
     ------
     float
         How much of the image has been read to measure its windows of intensity, see `measuring`: 0
-        before that, too, when all else is settled. Closing the generator ends it.
+        before that, too, when all else is settled, and 1 while values that are missing are looked
+        for. Closing the generator ends it.
 
     Raises
     ------
@@ -353,7 +354,7 @@ def planning(
             image if whole is None else as_array(whole), colour, window_axes
         )
     if read_lazy or not is_lazy(image):
-        doubts += look_for_missing(image, leading, area)
+        doubts += yield from map_steps(looking_for_missing(image, leading, area), lambda _: 1.0)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
