@@ -108,7 +108,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_mend_for_a_batch(
     ((failure,), output) = restored([source]).failures, tmp_path / "out" / "a.ome.tif"
     assert failure.reason.startswith(f"{output} would take")
     assert failure.reason.endswith(
-        "choose OME-Zarr (--format ome-zarr), which is made block by block."
+        "choose OME-Zarr (Format, or --format ome-zarr), which is made block by block."
     )
 
 
@@ -365,8 +365,8 @@ def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(
     source = write(tmp_path / "fields.tif", grey(3, 20, 24), axes="VYX")
     batch = restored([source])
     assert (
-        "OME-TIFF cannot hold an axis V of VYX; choose another format, such as TIFF (--format "
-        "tiff)." in reasons(batch)
+        "OME-TIFF cannot hold an axis V of VYX; choose another format, such as TIFF (Format, or "
+        "--format tiff)." in reasons(batch)
     )
     assert len(restored([source], format="tiff").outputs) == 1
 

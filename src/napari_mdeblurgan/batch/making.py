@@ -49,9 +49,11 @@ def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> 
     reason = found.reason.replace(str(place), str(folder.path / item.output))
     plain = f"{place.name.removesuffix('.ome.tif')}.tif"  # as a single image would be advised
     reason = reason.replace(
-        f"write {plain} instead", "choose another format, such as TIFF (--format tiff)"
+        f"write {plain} instead", "choose another format, such as TIFF (Format, or --format tiff)"
     )
-    reason = reason.replace("let it end in .ome.zarr", "choose OME-Zarr (--format ome-zarr)")
+    reason = reason.replace(
+        "let it end in .ome.zarr", "choose OME-Zarr (Format, or --format ome-zarr)"
+    )
     return dataclasses.replace(found, reason=reason)
 
 
