@@ -408,6 +408,34 @@ def test_a_worker_of_another_version_that_joins_late_does_nothing(
     assert not names_in(tmp_path / "out")
 
 
+def test_a_worker_that_cannot_import_the_package_is_named_and_not_waited_for(
+    settings: Callable[..., BatchSettings], tmp_path: Path, scheduler: tuple[subprocess.Popen, str]
+) -> None:
+    _, at = scheduler
+    script = (
+        "import sys; sys.modules['napari_mdeblurgan.batch.worker'] = None; "
+        "from distributed.cli.dask_worker import main; main()"
+    )
+    options = (at, "--no-nanny", "--no-dashboard", f"--local-directory={tmp_path}")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL
+    ) as worker:
+        try:
+            with (
+                open_batch(
+                    [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=at)
+                ) as batch,
+                pytest.raises(
+                    ClusterError,
+                    match=r"The worker tcp://\S+ cannot import .* \(ModuleNotFoundError: .*again",
+                ),
+            ):
+                list(batch.steps())
+        finally:
+            worker.kill()
+    assert not names_in(tmp_path / "out")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows blocks no signals")
 def test_ctrl_c_does_not_reach_processes_while_they_are_loaded() -> None:
     with cluster.connected(None, 1) as client:

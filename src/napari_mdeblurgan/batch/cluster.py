@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
@@ -235,7 +235,7 @@ class Hand:
         """Until all is done."""
         try:
             yield from self._hand_out()
-            while self._pending:
+            while self._pending or self._images or self._queue:
                 yield Advanced(workers=self._count())
                 for future in self._back():
                     try:
@@ -253,8 +253,10 @@ class Hand:
                 self._client.cancel(list(self._pending), force=True)
 
     def _hand_out(self) -> Generator[BatchStep, None, None]:
-        """First of what is under way, then of the next image."""
-        while len(self._pending) < AHEAD * max(self._count(), 1):
+        """First of what is under way, then of the next image; nothing before there is a worker that
+        was looked at.
+        """
+        while len(self._pending) < AHEAD * self._count():
             for image in self._images:
                 if (call := image.next_call()) is not None:
                     future = self._client.submit(
@@ -325,12 +327,13 @@ class Hand:
 
 
 def check_versions(client: Client) -> set[str]:
-    """Make sure that all workers have this version of the package, and give their addresses.
+    """Make sure that all workers have this version of the package, with which they can work, and
+    give their addresses.
 
     Raises
     ------
     ClusterError
-        Naming a worker that has another one, or none.
+        Naming a worker that has another one, or none, or that cannot import it.
     """
     told: Any = client.get_versions(packages=[_PACKAGE])
     found = told["workers"]
@@ -338,7 +341,30 @@ def check_versions(client: Client) -> set[str]:
         packages = dict(versions.get("packages", {})) if isinstance(versions, Mapping) else {}
         if packages.get(_PACKAGE) != __version__:
             raise ClusterError(_other_version(f"The worker {address}", packages.get(_PACKAGE)))
+    for address, trouble in client.run(_trouble(), on_error="return").items():
+        if trouble and isinstance(trouble, str):  # what else comes back is a worker that has gone
+            raise ClusterError(
+                f"The worker {address} cannot import napari-mdeblurgan ({trouble}); install it "
+                "there again with all that it needs, or stop the worker."
+            )
     return set(found)
+
+
+def _trouble() -> Callable[[], str]:
+    """What finds out on a worker why it cannot work, or "". It is sent as it is: a worker that
+    cannot import what it is to call never answers.
+    """
+
+    def why(module: str = done_alike.__module__) -> str:
+        import importlib
+
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    return why
 
 
 def _other_version(worker: str, version: str | None) -> str:
