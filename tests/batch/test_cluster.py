@@ -427,7 +427,7 @@ def test_a_worker_that_cannot_import_the_package_is_named_and_not_waited_for(
                 ) as batch,
                 pytest.raises(
                     ClusterError,
-                    match=r"The worker tcp://\S+ cannot import .* \(ModuleNotFoundError: .*again",
+                    match=r"The worker tcp://\S+ cannot import .* \(.*halted.*\); install it",
                 ),
             ):
                 list(batch.steps())

@@ -148,18 +148,18 @@ def test_pairs_with_one_sharp_image_are_held_out_together(pair, tiny_model, begu
 
 def test_pairs_at_one_place_of_a_blurred_image_are_held_out_together(pair, tiny_model):
     """As a stack of the stronger objective over one image of the weaker one; fields side by side
-    that overlap at their edges are fields of their own.
+    that overlap by a third are fields of their own.
     """
     own = [
         dataclasses.replace(
             pair(f"p{n}", 96, n),
             truth=f"{n}",
             source="overview",
-            low_crop=(slice(0, 96), slice(80 * n, 80 * n + 96)),
+            low_crop=(slice(0, 96), slice(60 * n, 60 * n + 96)),
         )
         for n in range(4)
     ]
-    crop = (slice(3, 99), slice(162, 258))
+    crop = (slice(3, 99), slice(122, 218))
     above = dataclasses.replace(own[2], name="p2, plane 1", truth="above", low_crop=crop)
     other = dataclasses.replace(above, name="another overview", truth="o", source="another")
     parts = split(tuning_pairs([*own, above, other], tiny_model(1).card), 88)

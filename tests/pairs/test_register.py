@@ -148,6 +148,15 @@ def test_channels_in_another_order_are_taken_by_their_names(make) -> None:
     np.testing.assert_array_equal(turned.high, straight.high)
 
 
+def test_names_of_channels_that_were_exchanged_are_told(make) -> None:
+    pair = _two_dyes(make)
+    high = replace(pair.high, channel_names=("GFP", "DAPI"))
+    found = register_images(replace(pair, high=high)).registration
+    assert not found.accepted
+    (reason,) = found.reasons
+    assert reason.endswith("put the names right, or save both without names.")
+
+
 def test_channels_in_another_order_without_names_are_refused(make) -> None:
     pair = _two_dyes(make)
     assert register_images(pair).accepted

@@ -142,6 +142,9 @@ def test_missing_pixels_of_a_large_lazy_image_are_told_where_it_is_looked_at(
     lazy, corner = da.from_array(image, 1000), ((1970, 2000), (2970, 3000))
     (told,) = finished(planning(lazy, tiny_model().card, region=corner)).warnings
     assert told.startswith("210 values (23 %) are NaN or infinite")
+    many = da.from_array(np.full((20, 64, 64), np.nan, np.float32), (1, 64, 64))
+    (told,) = finished(planning(many, tiny_model().card, window=(0, 1))).warnings
+    assert told.startswith("Some 1e+02 % of the values are NaN")
     whole = np.zeros((2000, 3000), np.float32)
     whole[1] = 1
     assert finished(planning(da.from_array(whole, 1000), tiny_model().card)).warnings == ()

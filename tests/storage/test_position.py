@@ -278,3 +278,26 @@ def test_an_ome_tiff_taken_downwards_has_a_negative_distance_of_planes(tmp_path:
         tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack"
     )
     assert read_image(tmp_path / "a.ome.tif").pixel_size["Z"] == -2.0
+
+
+@pytest.mark.parametrize(
+    ("places", "spacing"),
+    [((1, 1.4, 2.1), 0.55), ((100.01, 100, 100.02), None), ((0, 0.1, 5), None), ((3, 3, 2), None)],
+)
+def test_a_stage_that_does_not_go_from_slice_to_slice_evenly_tells_no_distance(
+    tmp_path: Path, places: tuple[float, ...], spacing: float | None
+) -> None:
+    planes = "".join(
+        f'<Plane TheZ="{z}" TheT="0" TheC="0" PositionZ="{at}" PositionZUnit="µm"/>'
+        for z, at in enumerate(places)
+    )
+    told = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="30" SizeZ="3" '
+        'SizeC="1" SizeT="1"><Channel ID="Channel:0" SamplesPerPixel="1"/><TiffData/>'
+        f"{planes}</Pixels></Image></OME>"
+    ).encode()
+    pixels = np.zeros((3, 30, 40), np.uint8)
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, pixels, description=told, metadata=None, photometric="minisblack")
+    assert read_image(path).pixel_size.get("Z") == (spacing and pytest.approx(spacing))

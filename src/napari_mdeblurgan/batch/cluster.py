@@ -18,8 +18,9 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import resource_tracker
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -335,36 +336,23 @@ def check_versions(client: Client) -> set[str]:
     ClusterError
         Naming a worker that has another one, or none, or that cannot import it.
     """
+    from distributed.comm.core import CommClosedError
+
     told: Any = client.get_versions(packages=[_PACKAGE])
     found = told["workers"]
     for address, versions in found.items():
         packages = dict(versions.get("packages", {})) if isinstance(versions, Mapping) else {}
         if packages.get(_PACKAGE) != __version__:
             raise ClusterError(_other_version(f"The worker {address}", packages.get(_PACKAGE)))
-    for address, trouble in client.run(_trouble(), on_error="return").items():
-        if trouble and isinstance(trouble, str):  # what else comes back is a worker that has gone
+    # which is asked of Python itself: a worker that cannot import what it is to call never answers
+    made = client.run(import_module, done_alike.__module__, on_error="return")
+    for address, trouble in made.items():
+        if isinstance(trouble, Exception) and not isinstance(trouble, CommClosedError):
             raise ClusterError(
-                f"The worker {address} cannot import napari-mdeblurgan ({trouble}); install it "
-                "there again with all that it needs, or stop the worker."
+                f"The worker {address} cannot import napari-mdeblurgan ({_short(trouble)}); "
+                "install it there again with all that it needs, or stop the worker."
             )
     return set(found)
-
-
-def _trouble() -> Callable[[], str]:
-    """What finds out on a worker why it cannot work, or "". It is sent as it is: a worker that
-    cannot import what it is to call never answers.
-    """
-
-    def why(module: str = done_alike.__module__) -> str:
-        import importlib
-
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        return ""
-
-    return why
 
 
 def _other_version(worker: str, version: str | None) -> str:

@@ -15,7 +15,7 @@ from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.pairs import RegisteredPair
 from napari_mdeblurgan.pairs.pair import mixed
 
-_TILES = 0.25  # of a field: tiles of a mosaic share less
+_TILES = 0.5  # of a field: tiles of a mosaic share less
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class TuningPair:
         an image of a pair.
     same_truth : str
         Name of the first pair that shows the same field: with the same sharp image, as in a series
-        through focus, or at the same place of one blurred image. Empty where that is not known.
+        through focus, or at the same place of one blurred image. Mostly its own.
     """
 
     name: str
@@ -51,7 +51,7 @@ class TuningPair:
     @property
     def field(self) -> str:
         """What it shows: the same for all colours of an image, all planes of a stack or of two
-        layers, and all pairs with one sharp image.
+        layers, and all pairs of one place, see `same_truth`.
         """
         return self.stack or (self.same_truth or self.name).partition(" [")[0]
 

@@ -15,6 +15,10 @@ from napari_mdeblurgan.storage import Micrograph
 _CLEARLY = 0.1  # mean correlation: by so much another order must fit better
 _ALIKE = 0.3  # correlation: a channel below it does not fit
 _MOST = 5  # channels of which every order is tried
+NAMES_DIFFER = (
+    "The names of the channels are in another order in the two images, but what they show is not; "
+    "put the names right, or save both without names."
+)
 
 
 def in_the_order_of(low: Micrograph, high: Micrograph) -> Micrograph:

@@ -170,7 +170,7 @@ def read_table(path: str | Path) -> Matched:
 
 def _named(name: str, folder: Path) -> Path:
     """The file that a table names, which may have been written on Windows."""
-    path, other = folder / at_home(name), folder / name.replace("\\", "/")
+    path, other = (folder / at_home(each) for each in (name, name.replace("\\", "/")))
     return other if other.exists() and not path.exists() else path
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_mdeblurgan.pairs.affine import affine
 from napari_mdeblurgan.pairs.channel_order import (
+    NAMES_DIFFER,
     channel_fits,
     in_the_order_of,
     other_order,
@@ -90,7 +91,7 @@ def register_images(
             f"{pair.name}: the high-magnification image is a result of this program and no truth "
             "to learn from; take what the stronger objective has seen."
         )
-    pair = replace(pair, high=in_the_order_of(pair.low, pair.high))
+    stored, pair = pair.high, replace(pair, high=in_the_order_of(pair.low, pair.high))
     given = magnification(pair, objectives, ratio)
     check_scale(given, scale, pair.name)
     low, high = _channels(pair.low, pair.name), _channels(pair.high, pair.name)
@@ -139,7 +140,10 @@ def register_images(
     reasons = found.reasons
     if not reasons and len(gain) > 1:
         fits = channel_fits(both)
-        reasons = tuple(filter(None, [other_order(fits)]))
+        wrong = other_order(fits)
+        if wrong and pair.high is not stored:
+            wrong = NAMES_DIFFER
+        reasons = tuple(filter(None, [wrong]))
         warnings += [] if pair.low.rgb or reasons else unlike_channels(fits, pair.low.channel_names)
     if not reasons and min(gain) <= 0:
         reasons = (

@@ -310,14 +310,14 @@ def looking_for_missing(
     """
     if image.dtype.kind != "f":
         return ()
-    area = (*(slice(None) for _ in range(leading)), *(slice(*each) for each in region))
+    area = tuple(slice(*each) for each in region)
     edges = tuple(stop - start for start, stop in region)
     shape = (*image.shape[:leading], *edges, *image.shape[leading + 2 :])
-    whole = not is_lazy(image) or math.prod(shape[: leading + 2]) <= SPOTS * SPOT_EDGE**2
+    few = math.prod(shape[:leading]) <= SPOTS
+    whole = not is_lazy(image) or (few and math.prod(shape[: leading + 2]) <= SPOTS * SPOT_EDGE**2)
     parts: Iterable[np.ndarray]
     if whole:
-        planes = read(image, area) if is_lazy(image) else image[area]
-        parts = (planes[index] for index in np.ndindex(*shape[:leading]))
+        parts = (read(image, (*index, *area)) for index in np.ndindex(*shape[:leading]))
     else:
         squares = spots(shape, len(shape) - leading)
         parts = (read(image, (*spot[:-2], *_within(region, spot[-2:]))) for spot in squares)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 NAMESPACE = "napari-mdeblurgan"  # of the annotation that holds what OME-XML has no place for
 _KEY = "image"
 OPAQUE = 255
+_UNEVEN = 0.5  # of the mean step: slices that lie so unevenly are not where the stage says
 _MODULO_AXES = "APRHEQI"  # angle, phase, tile, lifetime, wavelength, and what has no name
 
 
@@ -147,28 +149,38 @@ def _time_step(pixels: ElementTree.Element) -> float:
     told = _seconds(pixels, "TimeIncrement")
     if is_size(told):
         return told
-    return _mean_step(pixels, "T", lambda plane: _seconds(plane, "DeltaT"))
+    return _mean_step(_by_index(pixels, "T", lambda plane: _seconds(plane, "DeltaT")))
 
 
 def _spacing(pixels: ElementTree.Element) -> tuple[float, str]:
     """From slice to slice, the mean of what the places of the stage tell, and its unit; not a
-    number where they tell none.
+    number where they tell none, or the stage did not go from slice to slice evenly.
     """
     stage = _stage(pixels)
     if "Z" not in stage:
         return math.nan, ""
-    return _mean_step(pixels, "Z", lambda plane: _number(plane.get("PositionZ"))), stage["Z"][1]
+    places = _by_index(pixels, "Z", lambda plane: _number(plane.get("PositionZ")))
+    mean = _mean_step(places)
+    indices = sorted(places)
+    steps = [
+        (places[after] - places[before]) / (after - before) for before, after in pairwise(indices)
+    ]
+    even = all(abs(step - mean) <= _UNEVEN * abs(mean) for step in steps)
+    return mean if even else math.nan, stage["Z"][1]
 
 
-def _mean_step(
+def _by_index(
     pixels: ElementTree.Element, axis: str, told: Callable[[ElementTree.Element], float]
-) -> float:
-    """What planes tell of themselves, from one to the next along an axis; not a number where there
-    is but one.
-    """
-    values: dict[float, float] = {}  # of the first plane at each index
+) -> dict[float, float]:
+    """What the first plane at each index of an axis tells of itself."""
+    values: dict[float, float] = {}
     for plane in sorted(pixels.findall("{*}Plane"), key=_place):
         values.setdefault(_number(plane.get(f"The{axis}")), told(plane))
+    return values
+
+
+def _mean_step(values: Mapping[float, float]) -> float:
+    """From one index to the next; not a number where there is but one."""
     first, last = (edge(values, default=0.0) for edge in (min, max))
     return (values[last] - values[first]) / (last - first) if last > first else math.nan
 
