@@ -367,6 +367,16 @@ def test_images_of_one_file_are_kept_apart_on_a_cluster(
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
+def refused(folder: Path, settings: BatchSettings, told: str) -> None:
+    """A batch of one image ends with what is told of a worker, and makes nothing."""
+    with (
+        open_batch([write(folder / "a.tif")], folder / "out", settings) as batch,
+        pytest.raises(ClusterError, match=told),
+    ):
+        list(batch.steps())
+    assert not names_in(folder / "out")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 def test_a_worker_of_another_version_is_refused_by_name_before_work(
     settings: Callable[..., BatchSettings],
@@ -375,17 +385,8 @@ def test_a_worker_of_another_version_is_refused_by_name_before_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
-    with (
-        open_batch(
-            [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)
-        ) as batch,
-        pytest.raises(
-            ClusterError,
-            match=r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there",
-        ),
-    ):
-        list(batch.steps())
-    assert not names_in(tmp_path / "out")
+    told = r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there"
+    refused(tmp_path, settings(scheduler=cluster_address), told)
 
 
 def test_a_worker_of_another_version_that_joins_late_does_nothing(
@@ -398,14 +399,7 @@ def test_a_worker_of_another_version_that_joins_late_does_nothing(
     monkeypatch.setattr(
         cluster, "check_versions", lambda client: set(client.nthreads())
     )  # as if there were none yet
-    with (
-        open_batch(
-            [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)
-        ) as batch,
-        pytest.raises(ClusterError, match=r"A worker on \S+ has version"),
-    ):
-        list(batch.steps())
-    assert not names_in(tmp_path / "out")
+    refused(tmp_path, settings(scheduler=cluster_address), r"A worker on \S+ has version")
 
 
 def test_a_worker_that_cannot_import_the_package_is_named_and_not_waited_for(
@@ -421,19 +415,10 @@ def test_a_worker_that_cannot_import_the_package_is_named_and_not_waited_for(
         [sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL
     ) as worker:
         try:
-            with (
-                open_batch(
-                    [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=at)
-                ) as batch,
-                pytest.raises(
-                    ClusterError,
-                    match=r"The worker tcp://\S+ cannot import .* \(.*halted.*\); install it",
-                ),
-            ):
-                list(batch.steps())
+            told = r"The worker tcp://\S+ cannot import .* \(.*halted.*\); install it"
+            refused(tmp_path, settings(scheduler=at), told)
         finally:
             worker.kill()
-    assert not names_in(tmp_path / "out")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows blocks no signals")

@@ -12,6 +12,7 @@ from tests.widgets.maps_shown import show_map
 from tests.widgets.test_placement import edges
 
 if TYPE_CHECKING:
+    from magicgui.widgets import PushButton
     from napari import Viewer
     from napari.layers import Image
     from pytestqt.qtbot import QtBot
@@ -28,23 +29,34 @@ def place(layer: Image, *, pixel: float = 0.5) -> None:
     layer.rotate, layer.affine = 30, np.array([[1, 0.2, 5], [0, 2, 7], [0, 0, 1]])
 
 
+@pytest.fixture
+def meanwhile(
+    gate: Gate, qtbot: QtBot, wait_for_end: Callable[[], None]
+) -> Callable[[PushButton, Callable[[], None]], None]:
+    """Press a button, and change something while the work is going on."""
+
+    def run(button: PushButton, change: Callable[[], None]) -> None:
+        button.native.click()
+        qtbot.waitUntil(lambda: gate.begun > 0)
+        change()
+        gate.let_on(gate.TILES)
+        wait_for_end()
+
+    return run
+
+
 @pytest.mark.parametrize("preview", [False, True])
 def test_a_result_lies_on_its_image_that_was_moved_while_it_was_made(
     viewer: Viewer,
     widget: DeblurWidget,
     noise: Noise,
-    gate: Gate,
-    qtbot: QtBot,
-    wait_for_end: Callable[[], None],
+    meanwhile: Callable[[PushButton, Callable[[], None]], None],
     *,
     preview: bool,
 ) -> None:
     source = viewer.add_image(noise(), name="nuclei", scale=(3, 3), translate=(1, 2))
-    (widget.controls.preview if preview else widget.controls.run).native.click()
-    qtbot.waitUntil(lambda: gate.begun > 0)
-    place(source)
-    gate.let_on(gate.TILES)
-    wait_for_end()
+    button = widget.controls.preview if preview else widget.controls.run
+    meanwhile(button, lambda: place(source))
     result = viewer.layers["nuclei [preview]" if preview else "nuclei [sharp ×2]"]
     np.testing.assert_allclose(edges(result), edges(source))
     assert result.units == source.units
@@ -54,17 +66,15 @@ def test_a_result_stays_where_the_image_was_that_has_other_pixels_by_now(
     viewer: Viewer,
     widget: DeblurWidget,
     noise: Noise,
-    gate: Gate,
-    qtbot: QtBot,
-    wait_for_end: Callable[[], None],
+    meanwhile: Callable[[PushButton, Callable[[], None]], None],
 ) -> None:
     source = viewer.add_image(noise(), name="nuclei")
     before = edges(source)
-    widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: gate.begun > 0)
-    source.data, source.scale = source.data[::2, ::2], (2, 2)
-    gate.let_on(gate.TILES)
-    wait_for_end()
+
+    def replace_pixels() -> None:
+        source.data, source.scale = source.data[::2, ::2], (2, 2)
+
+    meanwhile(widget.controls.run, replace_pixels)
     np.testing.assert_allclose(edges(viewer.layers["nuclei [sharp ×2]"]), before)
 
 

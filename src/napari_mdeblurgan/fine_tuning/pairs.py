@@ -136,7 +136,8 @@ def _first_of_field(pairs: Sequence[RegisteredPair]) -> list[str]:
 
     alike = np.array([[_of_one_field(a, b) for b in pairs] for a in pairs])
     _, fields = connected_components(alike)
-    return [pairs[list(fields).index(field)].name for field in fields]
+    first: dict[int, str] = {}
+    return [first.setdefault(at, pair.name) for at, pair in zip(fields, pairs, strict=True)]
 
 
 def _of_one_field(one: RegisteredPair, other: RegisteredPair) -> bool:

@@ -24,12 +24,13 @@ from pathlib import Path
 from types import ModuleType
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.pillow import JPEG_START, PNG_SIGNATURE
 
 EXTRA = "pip install 'napari-mdeblurgan[formats]'"
 # how files begin, and what the names of such end in
 _SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": ".png",
-    b"\xff\xd8\xff": ".jpg",
+    PNG_SIGNATURE: ".png",
+    JPEG_START: ".jpg",
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
     b"II+\0": ".tif",

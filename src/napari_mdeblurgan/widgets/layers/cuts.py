@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.transforms import CompositeAffine
 
 if TYPE_CHECKING:
     from napari.layers import Image
-    from numpy.typing import NDArray
 
     from napari_mdeblurgan.widgets.layers.placement import Placement
 
@@ -48,7 +46,7 @@ class Cuts:
         }
 
     def _moved(self, plane: Mapping[str, Any], place: Placement) -> dict[str, Any]:
-        here, there = _linear(self.place), _linear(place)
+        here, there = self.place.linear, place.linear
         before = (0,) * (len(place.scale) - _SHOWN)
         shift = self.place.translate - place.translate
         point = np.linalg.solve(there, here @ [*before, *plane["position"]] + shift)
@@ -68,7 +66,3 @@ def cuts_of(layer: Image, place: Placement) -> Cuts:
     """Copy the planes of `layer`, which lies at `place`."""
     clipping = tuple(each.model_dump() for each in layer.experimental_clipping_planes)
     return Cuts(place, layer.plane.model_dump(), clipping)
-
-
-def _linear(place: Placement) -> NDArray[np.float64]:
-    return CompositeAffine(scale=place.scale, rotate=place.rotate, shear=place.shear).linear_matrix

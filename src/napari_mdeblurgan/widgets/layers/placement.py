@@ -52,14 +52,17 @@ class Placement:
     order: tuple[int, ...]
 
     @property
+    def linear(self) -> NDArray[np.float64]:
+        """(n, n): rotate · shear · scale."""
+        made = CompositeAffine(scale=self.scale, rotate=self.rotate, shear=self.shear)
+        return np.asarray(made.linear_matrix)
+
+    @property
     def plain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """A scale and a translation for each axis that say the whole of it, as files have them; the
         scale is negative along a mirrored axis. None where the image is rotated or sheared.
         """
-        linear = CompositeAffine(
-            scale=self.scale, rotate=self.rotate, shear=self.shear
-        ).linear_matrix
-        matrix = self.affine[:-1, :-1] @ linear
+        matrix = self.affine[:-1, :-1] @ self.linear
         scale = np.diag(matrix).copy()
         least = np.minimum.outer(np.abs(scale), np.abs(scale))
         if np.any(np.abs(matrix - np.diag(scale)) > STRAIGHT * least):
@@ -128,12 +131,9 @@ def enlarged(source: Placement, factor: float, origin: Sequence[int] | None = No
     if origin is not None:
         shift[list(source.order)] = origin
     shift[plane] -= (1 - 1 / factor) / 2
-    linear = CompositeAffine(
-        scale=source.scale, translate=source.translate, rotate=source.rotate, shear=source.shear
-    )
     scale = source.scale.copy()
     scale[plane] /= factor
-    return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)
+    return replace(source, scale=scale, translate=source.translate + source.linear @ shift)
 
 
 def moved_along(made: Mapping[str, Any], before: Placement, now: Placement) -> dict[str, Any]:
@@ -146,14 +146,10 @@ def moved_along(made: Mapping[str, Any], before: Placement, now: Placement) -> d
     before, now : Placement
         Of the source, which has as many axes as the layer.
     """
-    linear, linear_now = (
-        CompositeAffine(scale=each.scale, rotate=each.rotate, shear=each.shear).linear_matrix
-        for each in (before, now)
-    )
-    origin = np.linalg.solve(linear, np.asarray(made["translate"]) - before.translate)
+    origin = np.linalg.solve(before.linear, np.asarray(made["translate"]) - before.translate)
     place = {
         "scale": now.scale * (made["scale"] / before.scale),
-        "translate": now.translate + linear_now @ origin,
+        "translate": now.translate + now.linear @ origin,
     }
     return {**made, **now.layer_arguments(), **place}
 
@@ -182,11 +178,8 @@ def collapsed(
     Placement, tuple of int
         And the axes that are left out.
     """
-    linear = CompositeAffine(
-        scale=source.scale, rotate=source.rotate, shear=source.shear
-    ).linear_matrix
     left_out: list[int] = []
-    matrices = linear, source.affine[:-1, :-1]
+    matrices = source.linear, source.affine[:-1, :-1]
     while (first := len(left_out)) in axes and not any(
         _mixed(matrix, first) for matrix in matrices
     ):
@@ -199,7 +192,7 @@ def collapsed(
     shear = source.shear if source.shear.ndim == 2 else expand_upper_triangular(source.shear)
     place = Placement(
         scale=scale[first:],
-        translate=(source.translate + linear @ middle)[first:],
+        translate=(source.translate + source.linear @ middle)[first:],
         rotate=source.rotate[first:, first:],
         shear=shear[first:, first:],
         affine=source.affine[first:, first:],
