@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,26 +124,32 @@ def test_cancel_keeps_what_is_done_and_resume_does_the_rest(
     monkeypatch: pytest.MonkeyPatch,
     noise: Noise,
 ) -> None:
-    from napari_mdeblurgan.batch import run
+    from napari_mdeblurgan.batch import here, run
 
     (inputs / "b.tif").unlink()
-    make, gate, begun = run.make_here, threading.Event(), []
+    make, keep, ended = run.make_here, here.keeping, threading.Event()
 
-    def slow(items: list[Any], *arguments: Any) -> Any:
-        for step in make(items, *arguments):
-            yield step
-            begun.append(step)
-            if isinstance(step, run.Ended):
-                assert gate.wait(60)
+    def making(*given: Any) -> Any:
+        with closing(make(*given)) as steps:
+            try:
+                for step in steps:  # noqa: UP028 - `ended` is set before the stages are closed
+                    yield step
+            finally:
+                ended.set()
 
-    monkeypatch.setattr(run, "make_here", slow)
+    def keeping(ready: Any, restored: Any, model: Any, request: Any) -> Any:
+        """The result of c.tif is not written before the work was cancelled."""
+        assert request.output.name != "c.ome.tif" or ended.wait(60)
+        return keep(ready, restored, model, request)
+
+    monkeypatch.setattr(run, "make_here", making)
+    monkeypatch.setattr(here, "keeping", keeping)
     batch.add(str(inputs))
     batch.controls.output.value = str(tmp_path / "out")
     batch.controls.run.native.click()
     qtbot.waitUntil(lambda: states(batch).get("a.tif") == "✓ done", timeout=60_000)
     assert batch.controls.status.value == "1 of 2 images done."
     batch.controls.cancel.native.click()
-    gate.set()
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     assert "kept" in batch.controls.status.value
     assert (tmp_path / "out" / "a.ome.tif").exists()
