@@ -13,6 +13,7 @@ import threading
 import types
 import weakref
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
+PATIENCE_MS = 120_000
 DOCKS = [
     f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.widget", "batch.widget")
 ]
@@ -49,6 +51,14 @@ def only_its_own_garbage(libraries_loaded: None) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> QtBot:
+    """Waits for as long as the slowest machine takes, not for five seconds."""
+    for name in ("waitUntil", "waitSignal"):
+        monkeypatch.setattr(qtbot, name, partial(getattr(qtbot, name), timeout=PATIENCE_MS))
+    return qtbot
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -267,7 +267,7 @@ def test_how_long_a_batch_will_take_is_said_before_start_and_kept_from_run_to_ru
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def said(words: str, dock: BatchWidget = batch) -> None:
-        qtbot.waitUntil(lambda: dock.controls.reason.value == words, timeout=10_000)
+        qtbot.waitUntil(lambda: dock.controls.reason.value == words)
 
     drop(batch.files.viewport(), folder)
     batch.controls.output.value = str(tmp_path / "out")

@@ -46,7 +46,7 @@ def test_deblur_in_memory(
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
     widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: gate.begun == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.begun == 1)
     viewer.window.remove_dock_widget(widget.native)
     assert told == [
         "Deblur + SR was closed, which stopped the restoration of 'nuclei'; nothing of it is kept. "
@@ -139,6 +139,6 @@ def test_nothing_is_said_of_a_dock_that_was_not_at_work_or_of_a_window_that_is_c
     dock.destroyOnClose()
     viewer.add_image(noise(), name="nuclei")
     widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: gate.begun == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.begun == 1)
     viewer.close()
     assert not told

@@ -30,7 +30,7 @@ def begin(qtbot: QtBot, viewer: Viewer, widget: DeblurWidget, gate: Any, noise: 
     viewer.add_image(noise(), name="nuclei")
     widget.controls.run.native.click()
     gate.let_on(2)
-    qtbot.waitUntil(lambda: gate.begun == 3, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.begun == 3)
     qtbot.waitUntil(lambda: widget.controls.progress.native.text().startswith("2 %"))
 
 
@@ -59,11 +59,11 @@ def test_bar_moves_without_a_number_until_the_first_tile_is_done(
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
     widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: widget.controls.status.value == "Restoring…", timeout=30_000)
+    qtbot.waitUntil(lambda: widget.controls.status.value == "Restoring…")
     bar = widget.controls.progress.native
     assert (bar.minimum(), bar.maximum(), bar.text()) == (0, 0, "")
     gate.let_on(1)
-    qtbot.waitUntil(lambda: bar.text().startswith("1 %"), timeout=30_000)
+    qtbot.waitUntil(lambda: bar.text().startswith("1 %"))
 
 
 def test_cancel_acts_within_one_tile(
@@ -180,7 +180,7 @@ def test_closing_the_widget_cancels(
     viewer.window.remove_dock_widget(widget.native)
     assert not widget.running
     gate.let_on(1)
-    qtbot.waitUntil(lambda: gate.closed, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.closed)
     qtbot.wait(50)
     assert gate.begun == 3
     assert len(viewer.layers) == 1
@@ -192,7 +192,7 @@ def test_closing_the_viewer_cancels(
     begin(qtbot, viewer, widget, gate, noise)
     viewer.close()
     gate.let_on(1)
-    qtbot.waitUntil(lambda: gate.closed, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.closed)
     qtbot.wait(50)
     assert gate.begun == 3
 
@@ -294,8 +294,8 @@ def test_in_the_middle_of_a_tile_the_bar_moves_and_a_click_on_cancel_ends_the_wo
     bar = widget.controls.progress.native
     viewer.window.show()
     qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(stuck.is_set, timeout=30_000)
-    qtbot.waitUntil(lambda: 0 < bar.value() < bar.maximum(), timeout=30_000)
+    qtbot.waitUntil(stuck.is_set)
+    qtbot.waitUntil(lambda: 0 < bar.value() < bar.maximum())
     assert widget.running
     qtbot.mouseClick(widget.controls.cancel.native, Qt.MouseButton.LeftButton)
     wait_for_end()

@@ -165,7 +165,7 @@ def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -
         assert (window.width(), window.height()) == SCREEN
     docks = [dock(viewer, name) for name in NAMES]
     qtbot.waitUntil(lambda: set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:]))
-    qtbot.waitUntil(lambda: window.minimumSizeHint().height() <= SCREEN[1], timeout=20_000)
+    qtbot.waitUntil(lambda: window.minimumSizeHint().height() <= SCREEN[1])
     assert window.minimumSizeHint().width() <= SCREEN[0]
 
 

@@ -64,7 +64,7 @@ def test_deblur(
     space(controls.run.native)
     assert widget.running
     assert at(controls.cancel.native)
-    qtbot.waitUntil(lambda: gate.begun == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: gate.begun == 1)
     qtbot.keyClick(controls.cancel.native, Qt.Key.Key_Space)
     assert at(controls.progress.native)
     gate.let_on(gate.TILES)

@@ -56,7 +56,7 @@ def test_a_model_s_line_is_shown_whole_on_a_small_screen(
     widget.controls.model.value = model
     label = widget.controls.about.native
     assert label.text() == next(card.description for card in cards if card.name == model)
-    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()), timeout=10_000)
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()))
     assert label.height() >= label.fontMetrics().height() * (4 if model == "long" else 2)
     inside = label.mapTo(widget.native, label.rect().bottomRight())
     assert inside.x() < widget.native.width()

@@ -126,7 +126,7 @@ def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
     low = tuner.pairs.sources.low
     assert [low.itemText(row) for row in range(low.count())] == ["nuclei", "opened"]
     answer.set()
-    qtbot.waitUntil(lambda: low.count() == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: low.count() == 1)
     assert low.itemText(0) == "nuclei"
     assert origin.is_result_layer(opened)
     widget.reset_choices()

@@ -61,8 +61,8 @@ def test_a_batch_is_told_by_its_own_window_and_by_no_other(
     viewer.window.add_dock_widget(dock, name="Batch")
     dock.controls.grey_model.value, dock.controls.output.value = "tiny-grey", str(tmp_path / "out")
     dock.add(str(tmp_path / "a.tif"))
-    qtbot.waitUntil(lambda: dock.controls.run.enabled, timeout=20_000)
-    qtbot.waitUntil(lambda: not viewer.window._task_status_manager.is_busy(), timeout=20_000)
+    qtbot.waitUntil(lambda: dock.controls.run.enabled)
+    qtbot.waitUntil(lambda: not viewer.window._task_status_manager.is_busy())
     other = make_napari_viewer()
     monkeypatch.setattr("napari._qt.qthreading.current_viewer", lambda: other)
     dock.controls.run.native.click()
@@ -93,12 +93,12 @@ def test_a_folder_is_listed_to_its_end_when_another_viewer_is_closed(
     other = make_napari_viewer()
     monkeypatch.setattr("napari._qt.qthreading.current_viewer", lambda: other)
     dock.gathering.take_dropped([str(tmp_path)])
-    qtbot.waitUntil(lambda: f"{tmp_path}/a.tif" in dock.files.states(), timeout=20_000)
+    qtbot.waitUntil(lambda: f"{tmp_path}/a.tif" in dock.files.states())
     assert not other.window._task_status_manager.is_busy()
     other.window._task_status_manager.cancel_all()  # as napari does at closing
     shown.set()
     names = [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
-    qtbot.waitUntil(lambda: list(dock.files.states()) == names, timeout=20_000)
+    qtbot.waitUntil(lambda: list(dock.files.states()) == names)
 
 
 def test_all_workers_of_the_widgets_are_told_by_their_own_window() -> None:

@@ -169,7 +169,7 @@ def test_an_interrupted_result_is_resumed_only_at_its_own_pixels(
         True,
     ]
     press(widget.controls.output, Qt.Key.Key_Up, qtbot)
-    qtbot.waitUntil(lambda: widget.controls.run.text == "Resume", timeout=30_000)
+    qtbot.waitUntil(lambda: widget.controls.run.text == "Resume")
 
 
 def test_the_batch_makes_results_of_the_same_pixels(
@@ -220,4 +220,4 @@ def test_resume_is_offered_for_the_choices_alone_that_a_result_was_begun_with(
         for _ in range(abs(way)):
             press(controls.model, Qt.Key.Key_Down if way > 0 else Qt.Key.Key_Up, qtbot)
         assert controls.model.value == name
-        qtbot.waitUntil(lambda words=words: controls.run.text == words, timeout=30_000)
+        qtbot.waitUntil(lambda words=words: controls.run.text == words)

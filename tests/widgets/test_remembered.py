@@ -78,7 +78,7 @@ def test_a_remembered_folder_is_looked_into_when_the_dock_is_opened(
     again = DeblurWidget(viewer)
     viewer.window.add_dock_widget(again)
     viewer.window.show()
-    qtbot.waitUntil(lambda: "1 result" in again.results.place.value, timeout=30_000)
+    qtbot.waitUntil(lambda: "1 result" in again.results.place.value)
 
 
 def test_this_slice_only_is_for_the_stack_at_hand(

@@ -85,13 +85,13 @@ def test_button_asks_first_and_leaves_what_a_layer_shows(
     widget.results.to_disk.value = True
     viewer.add_image(noise(), name="new")
     run()
-    qtbot.waitUntil(lambda: "2 results" in widget.results.place.value, timeout=10_000)
+    qtbot.waitUntil(lambda: "2 results" in widget.results.place.value)
     assert str(cache_folder) in widget.results.place.value
     widget.results.empty.native.click()
     assert "Remove 1 result " in asked[0]
     assert "What an open layer shows stays. What was interrupted (1) stays" in asked[0]
     count = 1 if answer == QMessageBox.StandardButton.Yes else 2
-    qtbot.waitUntil(lambda: f"({count} result" in widget.results.place.value, timeout=10_000)
+    qtbot.waitUntil(lambda: f"({count} result" in widget.results.place.value)
     assert len(list(cache_folder.glob("*.ome.zarr"))) == count
     assert list(cache_folder.glob("new*.ome.zarr"))
     assert list(cache_folder.glob("half*"))

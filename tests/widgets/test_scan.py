@@ -196,7 +196,7 @@ def test_layer_appears_at_once_and_fills_in(
         layer._slice.image.raw, image
     )  # the source, of half as many pixels along an edge
     blocks.let_on(3)
-    qtbot.waitUntil(lambda: bool((layer._slice.image.raw != image).any()), timeout=30_000)
+    qtbot.waitUntil(lambda: bool((layer._slice.image.raw != image).any()))
     coarse = layer._slice.image.raw
     assert (coarse[:500, :500] != image[:500, :500]).mean() > 0.5
     np.testing.assert_array_equal(coarse[512:, 512:], image[512:, 512:])
@@ -227,7 +227,7 @@ def test_source_is_shown_enlarged_where_nothing_is_done_at_every_level(
         viewer.dims.set_current_step(0, 1)
     layer = begin(qtbot, on_disk, blocks)
     plane = image[1] if kind == "channels" else image
-    qtbot.waitUntil(lambda: np.array_equal(layer._slice.image.raw, plane), timeout=30_000)
+    qtbot.waitUntil(lambda: np.array_equal(layer._slice.image.raw, plane))
     assert layer.dtype == image.dtype
     assert tuple(layer.contrast_limits) == limits
     part = (
@@ -236,11 +236,9 @@ def test_source_is_shown_enlarged_where_nothing_is_done_at_every_level(
         else (slice(700, 1100), slice(600, 1500))
     )
     expected = plane[350:550, 300:750].repeat(2, 0).repeat(2, 1)
-    qtbot.waitUntil(
-        lambda: np.array_equal(np.asarray(layer.data[0][part]), expected), timeout=30_000
-    )
+    qtbot.waitUntil(lambda: np.array_equal(np.asarray(layer.data[0][part]), expected))
     blocks.let_on(1)
-    qtbot.waitUntil(lambda: len(blocks.done) == 1, timeout=30_000)
+    qtbot.waitUntil(lambda: len(blocks.done) == 1)
     stop(qtbot, on_disk, blocks)
     there = {(index, y // 2, x // 2) for index, y, x in blocks.done}
     for y, x in ((0, 0), (0, BLOCK), (BLOCK, 0), (BLOCK, BLOCK)):
@@ -269,7 +267,7 @@ def test_blocks_in_view_are_done_next_and_a_new_view_is_followed(
         for _ in range(READ_AHEAD):
             blocks.let_on(1)
             before = len(blocks.done)
-            qtbot.waitUntil(lambda before=before: len(blocks.done) > before, timeout=30_000)
+            qtbot.waitUntil(lambda before=before: len(blocks.done) > before)
         return block in blocks.done
 
     look_at(1300, 1800)

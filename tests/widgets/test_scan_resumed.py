@@ -76,7 +76,7 @@ def leave_half(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks) -> set[Any]:
 
 
 def offered(qtbot: QtBot, widget: DeblurWidget) -> None:
-    qtbot.waitUntil(lambda: widget.controls.run.text == "Resume", timeout=30_000)
+    qtbot.waitUntil(lambda: widget.controls.run.text == "Resume")
 
 
 def not_offered(qtbot: QtBot, widget: DeblurWidget) -> None:
@@ -142,7 +142,7 @@ def test_a_result_by_another_model_is_told_and_resumed_once_that_is_chosen(
         "An interrupted result with the model 'tiny-grey-2' is 50 % done: choose that model "
         "to resume it."
     )
-    qtbot.waitUntil(lambda: again.controls.status.value == words, timeout=30_000)
+    qtbot.waitUntil(lambda: again.controls.status.value == words)
     assert again.controls.run.text == "Deblur + SR"
     again.controls.model.value = "tiny-grey-2"
     offered(qtbot, again)
@@ -183,9 +183,7 @@ def test_a_result_that_another_process_is_making_is_left_to_it(
     blocks.let_on()
     with claimed(begun.with_name(begun.name.removesuffix(PARTIAL))):
         click(qtbot, again)
-        qtbot.waitUntil(
-            lambda: "is being made elsewhere" in again.controls.status.value, timeout=30_000
-        )
-        qtbot.waitUntil(lambda: not again.running, timeout=30_000)
+        qtbot.waitUntil(lambda: "is being made elsewhere" in again.controls.status.value)
+        qtbot.waitUntil(lambda: not again.running)
         assert not blocks.done
     assert list(cache_folder.iterdir()) == [begun]

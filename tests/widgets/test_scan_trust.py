@@ -235,8 +235,8 @@ def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_sh
     assert names(viewer) == ["scan", "scan [error bar, grey levels]"]
     for left in (1, 0):
         trusting.results.remove(listed_results(cache_folder))
-        qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left, timeout=30_000)
-        qtbot.waitUntil(lambda left=left: len(trusting.results.results) == left, timeout=30_000)
+        qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left)
+        qtbot.waitUntil(lambda left=left: len(trusting.results.results) == left)
         del viewer.layers[1:]
 
 
@@ -256,7 +256,7 @@ def test_report_on_a_scan_is_saved(
     path = tmp_path / "page.html"
     monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: path)
     trusting.controls.report.native.click()
-    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value, timeout=30_000)
+    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value)
     assert "A part that is rich in detail: pixels " in path.read_text()
 
 
@@ -293,7 +293,7 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
     )
     enough = time.monotonic() + 3
     with watched() as late:  # a fast machine is through before
-        qtbot.waitUntil(lambda: not widget.running or time.monotonic() > enough, timeout=10_000)
+        qtbot.waitUntil(lambda: not widget.running or time.monotonic() > enough)
     assert len(late) > 10
     assert np.percentile(late, 95) <= 0.05
     if widget.running:

@@ -167,6 +167,6 @@ def test_a_batch_goes_by_the_settings(
     batch.add(str(tmp_path))
     batch.controls.output.value = str(tmp_path / "out")
     batch.start()
-    qtbot.waitUntil(lambda: not batch.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not batch.running)
     (order,) = orders
     assert (order.settings["precision"], order.settings["device"]) == ("float32", "cpu")

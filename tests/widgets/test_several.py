@@ -49,7 +49,7 @@ def pick(
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(paths[0]))
         button = batch.controls.add_folder if paths[0].is_dir() else batch.controls.add_files
         qtbot.mouseClick(button.native, LEFT)
-        qtbot.waitUntil(lambda: not batch.gathering.looking, timeout=20_000)
+        qtbot.waitUntil(lambda: not batch.gathering.looking)
         qtbot.wait(50)
         return batch.gathering.chooser
 

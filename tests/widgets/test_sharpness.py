@@ -43,7 +43,7 @@ def settle(qtbot: QtBot) -> Callable[..., None]:
             found = [of_layer(layer) for layer in layers]
             return all(each is not None and each.settled == each.softness for each in found)
 
-        qtbot.waitUntil(done, timeout=30_000)
+        qtbot.waitUntil(done)
         qtbot.waitUntil(
             lambda: all(told(each)[0] == of_layer(each).softness.sigma for each in layers)
         )
@@ -326,7 +326,7 @@ def test_the_verdict_says_for_which_softness_it_was_found(
     page = tmp_path / "page.html"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(page), ""))
     widget.controls.report.native.click()
-    qtbot.waitUntil(page.exists, timeout=30_000)
+    qtbot.waitUntil(page.exists)
     text = page.read_text(encoding="utf-8")
     assert "<td>Softness</td><td>3 px (by hand)</td>" in text
     assert "<td>Assessed with</td><td>softness 0 px (objective not known)</td>" in text

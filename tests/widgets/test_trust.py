@@ -149,7 +149,7 @@ def test_the_report_is_saved_where_the_user_says(
     path = tmp_path / "page.html"
     monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: path)
     trusting.controls.report.native.click()
-    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value, timeout=30_000)
+    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value)
     page = path.read_text()
     assert "nuclei" in page
     assert "µm" in page
@@ -170,7 +170,7 @@ def test_a_report_that_cannot_be_written_is_told_in_a_sentence(
         trust, "ask_for_report_path", lambda *_: tmp_path / "no folder" / "page.html"
     )
     trusting.controls.report.native.click()
-    qtbot.waitUntil(lambda: "make it first" in trusting.controls.status.value, timeout=30_000)
+    qtbot.waitUntil(lambda: "make it first" in trusting.controls.status.value)
 
 
 def test_nothing_is_kept_of_a_result_that_is_gone(

@@ -236,7 +236,7 @@ def test_all_maps_are_saved_with_a_result_though_none_of_them_was_shown(
     path = tmp_path / "a.ome.tif"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
     QTest.mouseClick(widget.controls.save.native, LEFT)
-    qtbot.waitUntil(lambda: not widget.saver.saving, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.saver.saving)
     assert len(viewer.layers) == 2
     for name in ("error", "consistency", "defocus", "choice"):
         assert read_image(map_path(path, name)).data.shape in ((24, 32), (48, 64))

@@ -122,7 +122,7 @@ def test_stop_ends_what_has_learned_nothing_yet_at_once(tuner, registered_pair, 
         qtbot.waitUntil(started)
         assert tuner.stop_button.isEnabled()
         qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: not tuner.running and not tuner._preparing.leaving, timeout=2000)
+        qtbot.waitUntil(lambda: not tuner.running and not tuner._preparing.leaving)
         assert tuner.status.text() == NOT_BEGUN
         assert not tuner.result.recommended
     tuner.resume_button.look()
@@ -145,7 +145,7 @@ def test_stop_is_heeded_in_the_middle_of_a_long_step_and_what_was_learned_is_who
     start_with_long_steps(tuner, qtbot)
     qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
     qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not tuner.running, timeout=2000)
+    qtbot.waitUntil(lambda: not tuner.running)
     assert tuner.status.text() == "'stopped' is ready in Deblur + SR."
     assert tuner.start_button.isEnabled()
     (begun,) = tuner.resume_button.begun
@@ -164,7 +164,7 @@ def test_stop_while_the_time_is_estimated_or_the_base_model_is_judged_leaves_at_
         lambda: tuner._process is not None and tuner._process._begun, timeout=PATIENCE_MS
     )
     qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not tuner.running, timeout=2000)
+    qtbot.waitUntil(lambda: not tuner.running)
     assert tuner.status.text() == NOT_BEGUN
     assert tuner.start_button.isEnabled()
     assert "stopped" not in [card.name for card in list_models()]

@@ -293,9 +293,7 @@ def test_registering_is_cancelled_within_two_seconds_and_what_was_registered_sta
     click(qtbot, sources.cancel)
     assert time.perf_counter() - begun < 2
     assert tuner._registering is None
-    qtbot.waitUntil(
-        lambda: not worker.is_running, timeout=10_000
-    )  # nor does the thread go on to the third
+    qtbot.waitUntil(lambda: not worker.is_running)  # nor does the thread go on to the third
     assert tuner.status.text().startswith(
         "Cancelled. Registered 1 of 3; 2 not looked at. What was registered is kept."
     )

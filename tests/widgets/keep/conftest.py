@@ -53,7 +53,7 @@ def save(widget: DeblurWidget, qtbot: QtBot, answer: Callable[..., None]) -> Cal
     def click_and_wait(path: Path | str, chosen: str = "") -> str:
         answer(path, chosen)
         qtbot.mouseClick(widget.controls.save.native, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: not widget.saver.saving, timeout=30_000)
+        qtbot.waitUntil(lambda: not widget.saver.saving)
         return widget.controls.status.value
 
     return click_and_wait

@@ -187,9 +187,7 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
     run()
     result = viewer.layers[RESULT]
     widget.sharpness.slider.value -= 40
-    qtbot.waitUntil(
-        lambda: result.metadata["mdeblurgan"]["softness_reason"] == "by hand", timeout=10_000
-    )
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness_reason"] == "by hand")
     save(tmp_path / "soft.ome.tif")
     (again,) = reopened(tmp_path / "soft.ome.tif")
     assert_same(result, again)
@@ -218,7 +216,7 @@ def test_a_large_result_in_memory_is_saved_from_what_no_slider_changes(
     run()
     result = viewer.layers[RESULT]
     widget.sharpness.slider.value -= 40
-    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5)
     monkeypatch.setattr(saver, "COPIED_BYTES", 0)
     monkeypatch.setattr("napari_mdeblurgan.widgets.keep.layer_images.SAVED_EDGE", 32)
     monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
@@ -259,7 +257,7 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     run()
     result = viewer.layers["scan [sharp ×2]"]
     widget.sharpness.slider.value -= 40
-    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5)
     pixels = np.asarray(result.data[0])
     shares: list[float] = []
     kept = saver.save_kept

@@ -76,7 +76,7 @@ def press(widget: DeblurWidget, qtbot: QtBot) -> ProfilePlot:
     """Click **Line profile**, and wait for what is drawn."""
     QTest.mouseClick(widget.controls.profile.native, LEFT)
     plot = widget.comparison.profile.plot
-    qtbot.waitUntil(lambda: bool(plot.profiles), timeout=5000)
+    qtbot.waitUntil(lambda: bool(plot.profiles))
     qtbot.wait(50)  # the canvas has become lower
     return plot
 
@@ -85,7 +85,7 @@ def drawn_anew(plot: ProfilePlot, qtbot: QtBot, act: Callable[[], Any]) -> None:
     """Do something, and wait until it shows in the plot."""
     before = plot.profiles
     act()
-    qtbot.waitUntil(lambda: plot.profiles is not before, timeout=5000)
+    qtbot.waitUntil(lambda: plot.profiles is not before)
 
 
 def on_canvas(viewer: Viewer, y: float, x: float) -> QPoint:

@@ -119,12 +119,10 @@ def test_cancel_keeps_the_parts_that_are_done(
     choose("Shapes")
     qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
     gate.let_on(gate.TILES)
-    qtbot.waitUntil(
-        lambda: widget.controls.status.value.startswith("Restoring region 2 of 3"), timeout=30_000
-    )
+    qtbot.waitUntil(lambda: widget.controls.status.value.startswith("Restoring region 2 of 3"))
     qtbot.mouseClick(widget.controls.cancel.native, Qt.MouseButton.LeftButton)
     gate.let_on()
-    qtbot.waitUntil(lambda: not widget.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not widget.running)
     assert names(viewer) == ["scan", "scan [sharp ×2, region 1]", "Shapes"]
     assert "Cancelled" in widget.controls.status.value
 
