@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1] / "src" / "napari_mdeblurgan"
 LAYERS = tuple(  # a part imports those in the lines above its own
     tuple(line.split())
     for line in """
-        _version errors gaussian interruption plain_text stand_ins folders steps
+        _version errors gaussian interruption plain_text stand_ins folders steps short_numbers
         model_file atomic samples lent_pages stopping
         own_folder outputs model_card request
         exclusive network

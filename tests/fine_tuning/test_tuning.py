@@ -334,10 +334,17 @@ def test_the_estimate_is_of_real_steps_and_changes_nothing(begun):
 
 
 @pytest.mark.parametrize(
-    ("minutes", "told"), [(0.02, " in 1 s, "), (0.99, " in 59 s, "), (12.34, " in 12.3 min, ")]
+    ("minutes", "told"),
+    [
+        (0.02, " in 1 s, "),
+        (0.99, " in 59 s, "),
+        (12.34, " in 12.3 min, "),
+        (1234, " in 1234 min, "),
+    ],
 )
-def test_an_estimate_of_less_than_a_minute_is_told_in_seconds(minutes, told):
+def test_an_estimate_is_told_in_seconds_or_minutes(minutes, told):
     assert told in TimeEstimate(0.3, 4, minutes, 2.0, "CPU").sentence
+    assert TimeEstimate(0.3, 4, 1, 812.0, "CPU").sentence.count("the pairs 812 times") == 1
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,10 @@ def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> 
         image[2, 3:5] = pixels
         (warning,) = make_plan(image, tiny_model().card).warnings
         assert warning.startswith(f"{told} NaN or infinite")
+    image = np.full((20, 20), np.nan, np.float32)
+    image[0, 0] = 1
+    (warning,) = make_plan(image, tiny_model().card, window=(0, 1)).warnings
+    assert warning.startswith("399 values (99 %) are NaN or infinite")
 
 
 @pytest.mark.parametrize("region", [None, ((300, 500), (0, 400))])
@@ -144,7 +148,7 @@ def test_missing_pixels_of_a_large_lazy_image_are_told_where_it_is_looked_at(
     assert told.startswith("210 values (23 %) are NaN or infinite")
     many = da.from_array(np.full((20, 64, 64), np.nan, np.float32), (1, 64, 64))
     (told,) = finished(planning(many, tiny_model().card, window=(0, 1))).warnings
-    assert told.startswith("Some 1e+02 % of the values are NaN")
+    assert told.startswith("Some 100 % of the values are NaN")
     whole = np.zeros((2000, 3000), np.float32)
     whole[1] = 1
     assert finished(planning(da.from_array(whole, 1000), tiny_model().card)).warnings == ()

@@ -10,10 +10,11 @@ import pytest
 
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.short_numbers import short
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.signal import Brightness
-from napari_mdeblurgan.trust.summary import short, summarise
+from napari_mdeblurgan.trust.summary import summarise
 
 NOISE = Noise((1e-4,), (0.0,))  # a hundredth of the window
 
@@ -21,6 +22,9 @@ NOISE = Noise((1e-4,), (0.0,))  # a hundredth of the window
 def test_figures_are_short_whatever_the_units() -> None:
     assert [short(value) for value in (3.12e-13, 0.5, 41.6, 1234.5, 3.12e35)] == [
         *("3.1e-13", "0.5", "42", "1234", "3.1e+35"),
+    ]
+    assert [short(value, 3) for value in (0.01234, 12.34, 99.96, 1425.6)] == [
+        *("0.0123", "12.3", "100", "1426"),
     ]
 
 

@@ -35,6 +35,7 @@ from napari_mdeblurgan.commands.options import (
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.interruption import heeded
 from napari_mdeblurgan.plain_text import on_one_line
+from napari_mdeblurgan.short_numbers import short
 from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
@@ -359,7 +360,7 @@ def _numbers(step: BatchProgress) -> str:
     """Images, rate and time to go: "3/12, 1.9 MPix/s, 0:42 to go"."""
     text = f"{step.done + step.failed}/{step.total}"
     if step.mpix_per_s is not None:
-        text += f", {step.mpix_per_s:.2g} MPix/s"
+        text += f", {short(step.mpix_per_s)} MPix/s"
     if step.remaining_s is not None:
         minutes, seconds = divmod(round(step.remaining_s), 60)
         hours, minutes = divmod(minutes, 60)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from napari_mdeblurgan.fine_tuning.better import FEWEST_STEPS
 from napari_mdeblurgan.fine_tuning.tuning import FineTuning
 from napari_mdeblurgan.restoration.device import device_label
+from napari_mdeblurgan.short_numbers import short
 
 UNTIMED, TIMED = 2, 4
 FEW_PASSES = 3.0
@@ -45,11 +46,11 @@ class TimeEstimate:
     @property
     def sentence(self) -> str:
         """For the user."""
-        minutes = self.minutes
-        lasting = f"{minutes:.3g} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+        minutes, step = self.minutes, short(self.seconds_per_step)
+        lasting = f"{short(minutes, 3)} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
         text = (
-            f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps "
-            f"in {lasting}, which cover the pairs {self.passes:.2g} times"
+            f"{self.device}: {step} s a step, so about {self.steps:,} steps "
+            f"in {lasting}, which cover the pairs {short(self.passes)} times"
         )
         if self.taken + self.steps < FEWEST_STEPS:
             return f"{text}; fewer than {FEWEST_STEPS} steps in all are too little to judge."

@@ -16,6 +16,7 @@ from napari_mdeblurgan.restoration.intensity import SPOT_EDGE, SPOTS, Window, bo
 from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
+from napari_mdeblurgan.short_numbers import short
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -328,7 +329,7 @@ def looking_for_missing(
         yield
     if missing == 0 or (whole and missing == total):
         return ()
-    share = f"{100 * missing / total:.2g} %"
+    share = f"{100 if missing == total else short(min(100 * missing / total, 99))} %"
     if not whole:
         they = f"Some {share} of the values are NaN or infinite, as a few places show; they are"
     elif missing == 1:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.short_numbers import short
+
 if TYPE_CHECKING:
     from napari_mdeblurgan.trust.assess import Assessment
 
@@ -97,8 +99,6 @@ def _domain(found: Assessment) -> str:
 
 
 def _error(found: Assessment) -> str:
-    from napari_mdeblurgan.trust.summary import short
-
     if found.error is None:
         return "no error bar"
     if not found.calibrated:

@@ -20,13 +20,14 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.before_after import comparison
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.plain_text import for_metadata
+from napari_mdeblurgan.short_numbers import short
 from napari_mdeblurgan.storage.pillow import PNG_LEVEL
 from napari_mdeblurgan.trust.assess import Assessment
 from napari_mdeblurgan.trust.consistency import NOTABLE
 from napari_mdeblurgan.trust.domain import in_shares
 from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.pictures import picture
-from napari_mdeblurgan.trust.summary import UNCALIBRATED, short
+from napari_mdeblurgan.trust.summary import UNCALIBRATED
 
 SUFFIXES = (".html", ".htm")
 STYLE = """
@@ -225,7 +226,7 @@ def _figures_of(
 def _length(pixels: float, pixel_size: float | None, unit: str) -> str:
     """In pixels of the image, and in its unit where that is known."""
     text = f"{pixels:.1f} px"
-    return text if pixel_size is None else f"{text} = {pixels * pixel_size:.3g} {unit}"
+    return text if pixel_size is None else f"{text} = {short(pixels * pixel_size, 3)} {unit}"
 
 
 def _before_after(report: Report) -> bytes:

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.short_numbers import short
 from napari_mdeblurgan.trust.consistency import NOTABLE
 
 if TYPE_CHECKING:
@@ -57,8 +58,3 @@ def _domain(assessment: Assessment) -> list[str]:
     if len(said) == 1:
         return said
     return [f"Channel {number}: {sentence}" for number, sentence in enumerate(said)]
-
-
-def short(value: float) -> str:
-    """Two or three figures that count."""
-    return f"{value:.0f}" if 10 <= abs(value) < 1e6 else f"{value:.2g}"

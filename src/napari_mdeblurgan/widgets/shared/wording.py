@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_mdeblurgan.short_numbers import short
 from napari_mdeblurgan.steps import percent
 from napari_mdeblurgan.trust.headline import SIGNS
 
@@ -180,7 +181,7 @@ def on_bar(fraction: float, *words: str) -> str:
 
 def rate(mpix_per_s: float | None) -> str:
     """How fast the work goes."""
-    return f"{mpix_per_s:.2g}{UNBROKEN}MPix/s" if mpix_per_s else ""
+    return f"{short(mpix_per_s)}{UNBROKEN}MPix/s" if mpix_per_s else ""
 
 
 def images_done(done: int, total: int) -> str:
