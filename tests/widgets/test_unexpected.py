@@ -33,4 +33,6 @@ def test_an_error_is_said_in_one_sentence_and_logged_only_if_nobody_expected_it(
 ) -> None:
     with caplog.at_level(logging.ERROR):
         assert in_one_sentence(error, "The batch", "Close other programs.") == sentence
-    assert bool(caplog.records) == isinstance(error, KeyError)
+    assert [each.exc_info[1] for each in caplog.records if each.exc_info] == [
+        each for each in [error] if isinstance(each, KeyError)
+    ]

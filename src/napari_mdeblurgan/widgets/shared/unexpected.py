@@ -16,7 +16,7 @@ def in_one_sentence(error: Exception, doing: str, no_memory: str = "") -> str:
     Parameters
     ----------
     error : Exception
-        That is being handled.
+        Whether it is being handled or was kept.
     doing : str
         What failed, to begin the sentence with.
     no_memory : str
@@ -29,5 +29,5 @@ def in_one_sentence(error: Exception, doing: str, no_memory: str = "") -> str:
     if isinstance(error, OSError):  # as the command says it
         name = f"{error.filename}: " if error.filename else ""
         return f"{doing} failed: {name}{in_words(error)}."
-    log.exception("%s failed", doing)
+    log.error("%s failed", doing, exc_info=error)
     return f"{doing} failed unexpectedly ({in_short(error)}); see the log."
